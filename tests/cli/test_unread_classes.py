@@ -53,7 +53,7 @@ def test_a_class_that_cannot_be_read_fails_a_push(shell: Shell, store: Path) -> 
         ran = shell("push", "--store", store)
     finally:
         (store / "Can").chmod(0o755)
-    assert ran.code == 3 and "Class 'Can' cannot be synced: cannot be read" in ran.out
+    assert ran.code == 3 and "Class 'Can' cannot be synced: its folder cannot be read (Permission denied). " in ran.out
 
 
 @pytest.mark.parametrize(

@@ -173,14 +173,20 @@ def push(
             listener.rejected = read_rejections(opened.session.local.index)
         # A version may have an image in another class than the store.
         moved_to = class_in_index(opened.session.local.index) if as_version is None else _unknown
+        asked_about: set[str] = set()
         try:
             pushed = api.push(
                 as_version=as_version,
-                consent=_ask_about_removals(listener, moved_to, as_json=as_json),
+                consent=_ask_about_removals(listener, moved_to, asked_about, as_json=as_json),
                 naming=_ask_about_titles(listener, as_json=as_json, yes=yes),
                 new_classes=new_classes,
                 retry=retry,
             )
+        except BaseException:
+            # No list of them follows.
+            if isinstance(listener, PushProgress):
+                listener.name_failures()
+            raise
         finally:
             listener.close()
         index = opened.session.local.index
@@ -188,7 +194,7 @@ def push(
         lines = []
         if not as_json:
             limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
-            lines = [*push_lines(pushed, as_version, moved_to, limit), *in_two_formats_lines(pairs)]
+            lines = [*push_lines(pushed, as_version, moved_to, limit, asked_about), *in_two_formats_lines(pairs)]
         if not as_json and as_version is None:
             lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))
     if as_json:
@@ -216,12 +222,17 @@ def _unknown(_sample: RemoveSample) -> str:
     return ""
 
 
-def _ask_about_removals(listener: Progress, moved_to: Callable[[RemoveSample], str], *, as_json: bool) -> "Consent":
+def _ask_about_removals(
+    listener: Progress, moved_to: Callable[[RemoveSample], str], asked_about: set[str], *, as_json: bool
+) -> "Consent":
+    """``asked_about`` gets the lines of the samples that the user was asked about."""
+
     def ask(refusals: list[Refusal]) -> bool:
         if as_json or not _can_ask():
             return False
         listener.close()
         for refusal, names in with_names(refusals, moved_to):
+            asked_about.update(names)
             listed = first(names, len(names), MOST_NAMES, _WHERE_ALL)
             print_lines(["", f"{refusal.reason}{':' if names else '.'}", *listed], err=True)
         if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):

@@ -1,7 +1,7 @@
 """What a push did: as text, as the JSON object of ``push --json``, and as an exit code."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -81,17 +81,19 @@ def push_lines(
     as_version: str | None,
     moved_to: "Callable[[RemoveSample], str]" = lambda _: "",
     number_to_set: str = "",
+    seen: Collection[str] = (),
 ) -> list[str]:
     """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store;
     ``moved_to`` gives the class that has the image of a sample now, "" where that is not known; ``number_to_set`` is
-    the sentence that names a lower limit, where one is known."""
+    the sentence that names a lower limit, where one is known; ``seen`` are lines of ``with_names`` that the user has
+    seen."""
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
         failed = [f"  ! {safe(entry.path)}  ({entry.reason})" for entry in pushed.failed]
         lines += [click.style(line, fg="red") for line in first(failed, len(failed), MOST_FAILED)]
     unread = unread_classes(pushed.problems)
-    lines += [click.style(f"Class '{safe(one.path)}' cannot be synced: {one.reason}", fg="red") for one in unread]
+    lines += [click.style(_unread_line(one), fg="red") for one in unread]
     if unread_files := [one for one in pushed.problems if _is_unread_file(one)]:
         lines.append(f"Could not be read ({len(unread_files):,}):")
         named_files = [f"  ! {safe(one.path)}  ({one.reason})" for one in unread_files]
@@ -103,7 +105,7 @@ def push_lines(
         lines.append(f"{what} cannot be uploaded; for the {'reason' if files == 1 else 'reasons'}: astica-sync status")
     held = _held_lines(pushed.held)
     lines += [click.style(line, fg="yellow") for line in first(held, len(held))]
-    for refusal, names in with_names(pushed.refusals, moved_to):
+    for refusal, names in with_names(pushed.refusals, moved_to, seen):
         lines.append(click.style(f"Nothing was {refusal.kept_back}: {refusal.reason}.", fg="red"))
         lines += first(names, len(names))
     if pushed.refusals:
@@ -128,6 +130,15 @@ def push_lines(
     return lines
 
 
+def _unread_line(unread: "Problem") -> str:
+    text, _, advice = unread.reason.partition("; ")
+    what, _, cause = text.partition("cannot be read: ")
+    if cause and not what:
+        text = f"its folder cannot be read ({cause})"
+    line = f"Class '{safe(unread.path)}' cannot be synced: {safe(text)}"
+    return f"{line}. {advice[:1].upper()}{advice[1:]}" if advice else line
+
+
 def _held_lines(held: "Iterable[Held]") -> list[str]:
     """What is not removed for now, a line for each class and reason."""
     groups = Counter((one.class_title, one.reason) for one in held)
@@ -139,11 +150,11 @@ def _held_lines(held: "Iterable[Held]") -> list[str]:
 
 
 def with_names(
-    refusals: "Iterable[Refusal]", moved_to: "Callable[[RemoveSample], str]"
+    refusals: "Iterable[Refusal]", moved_to: "Callable[[RemoveSample], str]", seen: Collection[str] = ()
 ) -> "Iterator[tuple[Refusal, list[str]]]":
     """Each refusal with its samples, a line each, and one for many that went from one class to another; with none
-    where all were in earlier refusals."""
-    listed: set[str] = set()
+    where all were in earlier refusals, or were ``seen`` before."""
+    listed: set[str] = {*seen}
     for refusal in refusals:
         names = _names(refusal, moved_to)
         yield refusal, [] if listed.issuperset(names) else names

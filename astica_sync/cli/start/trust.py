@@ -92,7 +92,10 @@ def _confirm(question: str, yes: bool) -> None:
     """
     if yes or (sys.stdin.isatty() and confirm(question, err=False)):
         return
-    raise GuardRefused(f"{question[:-1]} was not confirmed".replace("Allow", "allowing", 1), "Add --yes.")
+    raise GuardRefused(
+        f"nothing was allowed, since this was not confirmed: {question}",
+        "To allow it, run the same command with --yes.",
+    )
 
 
 def _show_list(as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_susp
 from astica_sync.cli.render.live.progress_picture import explain_wait, picture, plain_line
 from astica_sync.cli.render.messages import print_lines, set_drawn
 from astica_sync.cli.render.progress_state import Activity
+from astica_sync.cli.render.push_output import MOST_FAILED
 from astica_sync.cli.render.status_output import twin_line
 from astica_sync.cli.render.text import duration, first, number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
@@ -26,6 +28,8 @@ DRAW_AFTER = 0.5
 """What takes less than so many seconds is not shown; short steps with shorter gaps between them count as one."""
 FIRST_LINE = 5.0
 LINE_EVERY = 10.0
+SHORT_PUSH = 10.0
+"""What fails is named in the list at the end alone, where that follows in so many seconds."""
 SHORTEST_WAIT = 2.0
 """Shorter waits get no line of their own, in seconds."""
 LONG_WAIT = 100.0
@@ -201,10 +205,17 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 class PushProgress(Progress):
-    """Says before what a push is going to do, and names what fails at once. ``rejected`` are the uids of images that
-    an earlier check has found to be unfit."""
+    """Says before what a push is going to do, and names what fails at once. Where the list at the end is shown in the
+    same place, as on a terminal, the failures of a short push are left to that list. ``rejected`` are the uids of
+    images that an earlier check has found to be unfit."""
 
     rejected: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_failed_at: float | None = None
+        self._unnamed: list[str] = []
+        self._leaves_to_list = _is_one_place()
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
         super().planned(plan, refusals, eta)
@@ -229,8 +240,36 @@ class PushProgress(Progress):
                 self.note(line)
 
     def failed(self, class_title: str, path: str, reason: str) -> None:
-        self.note(f"{path}: {reason}")
+        with self.lock:
+            self._unnamed.append(f"{path}: {reason}")
+            if self._first_failed_at is None:
+                self._first_failed_at = self.ticks()
+        if not self._leaves_to_list or len(self._unnamed) > MOST_FAILED:
+            self.name_failures()
         super().failed(class_title, path, reason)
+
+    def tick(self) -> None:
+        since = self._first_failed_at
+        if since is not None and self.ticks() - since > SHORT_PUSH:
+            self.name_failures()
+        super().tick()
+
+    def name_failures(self) -> None:
+        """Names what has failed and was not named: no list follows, or the user would wait for it. From here on each
+        one is named at once."""
+        with self.lock:
+            unnamed, self._unnamed = self._unnamed, []
+            self._leaves_to_list = False
+        for line in unnamed:
+            self.note(line)
+
+
+def _is_one_place() -> bool:
+    """Whether results and messages are written to the same terminal or file."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _tick_until(ended: threading.Event, tick: Callable[[], None]) -> None:
