@@ -55,6 +55,8 @@ def test_what_is_written_is_read_back() -> None:
     found = said()
     assert announcement_of(json.loads(text_of(found)), 1.0) == found
     assert as_data(found) == GOOD
+    without = said(limit="many")
+    assert without.setting is None and not as_data(without).keys() & {"limit", "window", "share"}
 
 
 @settings(max_examples=50)

@@ -182,8 +182,9 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
 
 
 def _is_of_recipe(row: JoinedRow, observation: Observation, context: PlanContext) -> bool:
-    """Whether a sample that is not in the store was sent by the recipe by which its image is converted now."""
-    if row.mark is None:
+    """Whether a sample that is not in the store was sent by the recipe by which its image is converted now; never of a
+    version, whose images the index may not have."""
+    if row.mark is None or context.is_version:
         return False
     content, title = row.mark.content, row.mark.class_title
     return row.uid == make_uid(content, make_scope(observation.model.model_id, title, context.recipe_of(content)))
