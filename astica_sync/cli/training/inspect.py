@@ -78,7 +78,7 @@ def inspect(
     require("numpy", "evaluate")
     if near := memory_limit(NUMPY_NEEDS):
         # numpy would end this process, with a message of its own.
-        raise AsticaSyncError("there is too little memory to open images", near)
+        raise AsticaSyncError("there is too little memory to open images", f"Free memory, or give it more: {near}")
     if html is not None:
         check_report_file(html, "--html")
     from astica_sync.inspect.inspect_store import inspect_store
