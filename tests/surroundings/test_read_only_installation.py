@@ -39,7 +39,7 @@ class Installation:
         self.ran.add(str(arguments[0]))
         return [*self._under, sys.executable, "-P", "-m", "astica_sync", *map(str, arguments)]
 
-    def __call__(self, *arguments: str | Path) -> Ran:
+    def __call__(self, *arguments: str | Path, code: int = 0) -> Ran:
         done = subprocess.run(
             self._command(*arguments),
             env=self._environ,
@@ -50,7 +50,7 @@ class Installation:
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def until_it_runs(self, *arguments: str | Path) -> str:
@@ -122,6 +122,7 @@ def test_every_command_works(installation: Installation, sandbox: RunningSandbox
     run("backup", "restore", *at, "--to", tmp_path / "restored")
     assert on_service(sandbox, model_id) == in_store(photos)
     run("doctor", *at)
+    assert "no budget server is set" in " ".join(run("fleet", code=1).err.split())
     run("demo")
     image = draw(tmp_path / "other.png", 91).read_bytes()
     unmanaged = [sandbox.add_sample(model_id, title, image) for title in ("Can", "Odd")]

@@ -242,7 +242,8 @@ def test_images_whose_class_needs_a_decision_are_counted_as_waiting(
     assert shell("push", "--store", store).code == 0
     fill(store, {"Botttle": 2}, start=400)
     with Terminal(shell, "watch", store, columns=160) as terminal:
-        terminal.until(lambda seen: "● idle" in seen and "needs a decision" in seen and "waiting 2" in seen)
+        shown = ("● waiting for a decision", "needs a decision", "waiting 2")
+        terminal.until(lambda seen: all(one in seen for one in shown))
         assert "waiting for upload 2" in shell("watch", "status", "--store", store).out
         terminal.type("q")
         assert terminal.end() == 130
