@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from astica_sync.likeness.connected_groups import connected_groups
 from astica_sync.local.db.image_facts import ImageFacts
 from astica_sync.local.image.format import COPY_AGAIN
 from astica_sync.shell_quote import quote, quote_path
@@ -79,41 +80,16 @@ def find_copies(images: Sequence[Image], pairs: Iterable[tuple[str, str, float, 
     remove each other's images."""
     # A folder may be named twice.
     images = list(dict.fromkeys(images))
-    groups = _Groups()
+    places = {content: place for place, content in enumerate(dict.fromkeys(image.content for image in images))}
+    known = [pair for pair in pairs if pair[0] in places and pair[1] in places]
+    groups = connected_groups(len(places), ((places[one], places[other]) for one, other, *_ in known))
+    members: dict[int, list[Image]] = {}
     for image in images:
-        groups.add(image.content)
-    known = [pair for pair in pairs if groups.join(pair[0], pair[1])]
-    members: dict[str, list[Image]] = {}
-    for image in images:
-        members.setdefault(groups.first_of(image.content), []).append(image)
-    between: dict[str, list[tuple[float, str]]] = {}
+        members.setdefault(groups[places[image.content]], []).append(image)
+    between: dict[int, list[tuple[float, str]]] = {}
     for one, _, certainty, how in known:
-        between.setdefault(groups.first_of(one), []).append((certainty, how))
-    return [_find_copy(same, between.get(name, [])) for name, same in members.items() if len(same) > 1]
-
-
-class _Groups:
-    """Contents in groups; those of a pair are in one."""
-
-    def __init__(self) -> None:
-        self._above: dict[str, str] = {}
-
-    def add(self, content: str) -> None:
-        self._above.setdefault(content, content)
-
-    def join(self, one: str, other: str) -> bool:
-        """Puts two contents into one group; False where one of them is of no image."""
-        if one not in self._above or other not in self._above:
-            return False
-        first, second = sorted((self.first_of(one), self.first_of(other)))
-        self._above[second] = first
-        return True
-
-    def first_of(self, content: str) -> str:
-        """The content that stands for the group."""
-        while (above := self._above[content]) != content:
-            self._above[content] = content = self._above[above]
-        return content
+        between.setdefault(groups[places[one]], []).append((certainty, how))
+    return [_find_copy(same, between.get(number, [])) for number, same in members.items() if len(same) > 1]
 
 
 def _find_copy(images: Sequence[Image], between: Sequence[tuple[float, str]]) -> Finding:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from astica_sync.likeness.connected_groups import connected_groups
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.rasterizer import Raster, Rasterizer
 
@@ -90,18 +91,7 @@ def find_similar(prints: Sequence[bytes], others: Sequence[bytes]) -> list[int |
 
 def group_similar(prints: Sequence[bytes]) -> list[int]:
     """A group number for each image; images that are similar, directly or through others, have the same number."""
-    groups = list(range(len(prints)))
-
-    def root(index: int) -> int:
-        while groups[index] != index:
-            groups[index] = groups[groups[index]]
-            index = groups[index]
-        return index
-
-    for pair in _find_pairs(prints, None):
-        one, two = root(pair.one), root(pair.other)
-        groups[max(one, two)] = min(one, two)
-    return [root(index) for index in range(len(groups))]
+    return connected_groups(len(prints), ((pair.one, pair.other) for pair in _find_pairs(prints, None)))
 
 
 def _find_pairs(prints: Sequence[bytes], first_side: int | None) -> "list[PicturePair]":
