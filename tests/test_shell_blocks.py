@@ -16,6 +16,7 @@ import console_examples
 import pytest
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
+from tests.harness.budget_servers import redis_server
 from tests.harness.digits import write_digits
 from tests.harness.trained_store import NO_LIMIT
 
@@ -109,6 +110,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(box, tmp_path)
 
 
+@pytest.fixture
+def budget_address() -> Iterator[str]:
+    with redis_server() as server:
+        yield server.address
+
+
 def lines_of(page: Path) -> list[str]:
     """The lines that are run, without their comments; a line that ends with a backslash has the next one with it."""
     text = "\n".join(BLOCK.findall(page.read_text("utf-8"))).replace("\\\n", " ")
@@ -132,9 +139,11 @@ def prepared(line: str, world: World) -> tuple[str, Path]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_each_command_of_a_page_runs(page: str, world: World) -> None:
+def test_each_command_of_a_page_runs(page: str, world: World, request: pytest.FixtureRequest) -> None:
     for shown in lines_of(PAGES[page]):
         line, folder = prepared(shown, world)
+        if shown.startswith("astica-sync fleet"):
+            world.environ["ASTICA_BUDGET"] = request.getfixturevalue("budget_address")
         if shown.startswith("cd "):
             assert (world.home / shlex.split(shown)[1]).is_dir()
         elif ENDLESS.match(shown):
