@@ -24,7 +24,7 @@ DIST = ROOT / "dist"
 PACKAGES = DIST / "packages"
 EXTRAS = "[sandbox]"
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
-MOST_WHEEL = 1 << 20
+MOST_WHEEL = 1_000_000
 """Bytes: 1 MiB."""
 LEAST_TYPES = 0.95
 """The share of the public names whose types are complete, what third parties leave open aside."""

@@ -1,4 +1,4 @@
-"""Makes a wheel smaller: its code without comments and inner docstrings, packed with zopfli.
+"""Makes a wheel smaller: its code without comments and docstrings that no user sees, packed with zopfli.
 
     python release/compress_wheel.py WHEEL
 
@@ -74,23 +74,21 @@ def strip_comments(source: str, name: str = "") -> str:
 
 
 def strip_docstrings(source: str, name: str = "") -> str:
-    """The same code, on the same lines, without the docstrings of its functions. Those of modules and classes stay: a
-    data class without one would make one at each start.
+    """The same code, on the same lines, without the docstrings of the module and of its functions, and without the
+    strings that describe a name above them, which Python throws away. Those of classes stay: a data class without one
+    would make one at each start.
 
     Raises:
         SystemExit: it is not the same code.
     """
     lines = list(io.StringIO(source))
-    for function in _functions(ast.parse(source)):
-        first = function.body[0]
-        if ast.get_docstring(function) is None or len(function.body) == 1:
-            continue
-        assert first.end_lineno is not None
-        for number in range(first.lineno - 1, first.end_lineno):
+    for _, described in _descriptions(ast.parse(source)):
+        assert described.end_lineno is not None
+        for number in range(described.lineno - 1, described.end_lineno):
             line = lines[number]
             lines[number] = line[len(line.rstrip("\r\n")) :]
     stripped = "".join(lines)
-    if _tree(stripped) != _tree(source, with_docstrings=False):
+    if _tree(stripped, with_docstrings=False) != _tree(source, with_docstrings=False):
         raise SystemExit(f"{name}: without its docstrings it is other code")
     return stripped
 
@@ -100,16 +98,33 @@ def _smaller(name: str, source: str) -> str:
     return stripped if name.startswith(DOCUMENTED) else strip_docstrings(stripped, name)
 
 
-def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+_Parent = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _descriptions(tree: ast.Module) -> list[tuple[_Parent, ast.stmt]]:
+    """The strings that stand alone, each with what it is in, but the docstrings of classes and what is all that a
+    function has."""
+    found: list[tuple[_Parent, ast.stmt]] = []
+    for parent in ast.walk(tree):
+        if isinstance(parent, _Parent):
+            for place, one in enumerate(parent.body):
+                text = (
+                    isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and type(one.value.value) is str
+                )
+                stays = place == 0 and (isinstance(parent, ast.ClassDef) or len(parent.body) == 1)
+                if text and not stays:
+                    found.append((parent, one))
+    return found
 
 
 def _tree(source: str, *, with_docstrings: bool = True) -> str:
     tree = ast.parse(source)
     if not with_docstrings:
-        for function in _functions(tree):
-            if ast.get_docstring(function) is not None and len(function.body) > 1:
-                del function.body[0]
+        for parent, one in _descriptions(tree):
+            parent.body.remove(one)
+        for block in ast.walk(tree):
+            if isinstance(block, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                block.end_lineno = block.end_col_offset = 0  # it moves where a description was the last line
     return ast.dump(tree, include_attributes=True)
 
 
