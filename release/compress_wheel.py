@@ -74,9 +74,8 @@ def strip_comments(source: str, name: str = "") -> str:
 
 
 def strip_docstrings(source: str, name: str = "") -> str:
-    """The same code, on the same lines, without the docstrings of the module and of its functions, and without the
-    strings that describe a name above them, which Python throws away. Those of classes stay: a data class without one
-    would make one at each start.
+    """The same code, on the same lines, without docstrings and without the strings that describe a name above them,
+    which Python throws away. Those of decorated classes stay: a data class without one would make one at each start.
 
     Raises:
         SystemExit: it is not the same code.
@@ -102,8 +101,8 @@ _Parent = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _descriptions(tree: ast.Module) -> list[tuple[_Parent, ast.stmt]]:
-    """The strings that stand alone, each with what it is in, but the docstrings of classes and what is all that a
-    function has."""
+    """The strings that stand alone, each with what it is in, but the docstrings of decorated classes and what is
+    all that a class or a function has."""
     found: list[tuple[_Parent, ast.stmt]] = []
     for parent in ast.walk(tree):
         if isinstance(parent, _Parent):
@@ -111,7 +110,8 @@ def _descriptions(tree: ast.Module) -> list[tuple[_Parent, ast.stmt]]:
                 text = (
                     isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and type(one.value.value) is str
                 )
-                stays = place == 0 and (isinstance(parent, ast.ClassDef) or len(parent.body) == 1)
+                decorated = isinstance(parent, ast.ClassDef) and bool(parent.decorator_list)
+                stays = place == 0 and (decorated or (len(parent.body) == 1 and parent is not tree))
                 if text and not stays:
                     found.append((parent, one))
     return found

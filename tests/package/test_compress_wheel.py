@@ -65,6 +65,7 @@ def test_every_file_of_the_program_is_the_same_code_without_its_comments() -> No
 
 DOCUMENTED_SOURCE = '''\
 """The module."""
+@dataclass
 class A:
     """The class."""
     x: int
@@ -76,13 +77,19 @@ class A:
     def two(self): ...
     async def three(self):
         """All that it has."""
+class B(A):
+    """Another class."""
+    y: int
+class C(A):
+    """All that it has."""
 '''
 
 
-def test_docstrings_go_but_those_of_classes_and_what_is_all_of_a_function() -> None:
+def test_docstrings_go_but_those_of_decorated_classes_and_what_is_all_of_a_block() -> None:
     lines = DOCUMENTED_SOURCE.splitlines()
-    assert strip_docstrings(DOCUMENTED_SOURCE).splitlines() == ["", *lines[1:4], "", lines[5], "", "", *lines[8:]]
-    assert strip_docstrings('"""Only a text."""\n') == '"""Only a text."""\n'
+    expected = ["", *lines[1:5], "", lines[6], "", "", *lines[9:14], "", *lines[15:]]
+    assert strip_docstrings(DOCUMENTED_SOURCE).splitlines() == expected
+    assert strip_docstrings('"""Only a text."""\n') == "\n"
 
 
 @pytest.mark.long
