@@ -26,6 +26,8 @@ from astica_sync.system.user_folders import CONFIG_VARIABLE, user_folder, user_s
 KEY_VARIABLE = "ASTICA_API_KEY"
 KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
 KEYRING_SERVICE = "astica-sync"
+KEYRING, FILE_SOURCE = "the system keyring", "the file "
+"""Where a key comes from, for messages: the first, or the second before a path."""
 MOST_BYTES = 1_000_000
 MOST_DOTS = 500
 _NO_TEXT = "not a text file"
@@ -416,9 +418,9 @@ def find_key(environ: Mapping[str, str]) -> tuple[Secret, str]:
         return _checked(key, KEY_VARIABLE), KEY_VARIABLE
     if given := environ.get(KEY_FILE_VARIABLE, "").strip():
         file = Path(os.path.expanduser(given))  # noqa: PTH111 - Path raises where the user is unknown
-        return _key_from_file(file, given), f"the file {file}"
+        return _key_from_file(file, given), f"{FILE_SOURCE}{file}"
     if stored := _key_from_keyring():
-        return _checked(stored, "the system keyring"), "the system keyring"
+        return _checked(stored, KEYRING), KEYRING
     raise ConfigError(
         "no API key",
         f"Set {KEY_VARIABLE}, or set {KEY_FILE_VARIABLE} to a file, or store it in the system keyring: "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.key_refusals import key_refusals_recorded
 from astica_sync.cli.render.live.progress import Progress, reading
 from astica_sync.cli.render.messages import is_drawn, set_named_store
 from astica_sync.cli.render.status_output import Price
@@ -51,6 +52,8 @@ __all__ = [
 MOST_UNMANAGED = 20
 """So many unmanaged samples are looked for in the backup: a status prints fewer."""
 MOST_STATUS_BYTES = 10_000_000
+DETECTING = ("detect", "evaluate")
+"""Commands that send requests to the detection endpoint."""
 NO_STATUS_YET = "a watcher runs, and has written no status yet: it writes one after its first comparison"
 
 
@@ -107,6 +110,9 @@ def open_store(
         open_session(
             store, listener, clock=clock, offline=offline, allowance=allowance, doing=command_in_use()
         ) as opened,
+        key_refusals_recorded(
+            opened.settings, lambda: opened.session.remote.service.requests, detects=command_in_use() in DETECTING
+        ),
     ):
         yield opened
 
@@ -121,6 +127,7 @@ def open_account() -> "Iterator[tuple[RateLimitedClient, SystemClock, float]]":
         clean_stop(clock),
         closed_at_end(progress, clock),
         open_service(settings, load_key(os.environ), clock, progress, command_in_use()) as service,
+        key_refusals_recorded(settings, lambda: service.requests),
     ):
         yield service, clock, settings.quarantine
 

@@ -16,10 +16,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from astica_sync.config import KEY_VARIABLE, SETTINGS, find_key
+from astica_sync.config import KEY_VARIABLE, KEYRING, SETTINGS, find_key
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.doctor.check_budget import LAST_REFUSED
+from astica_sync.doctor.check_settings import LAST_REFUSED_KEY
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.redaction import Redactor
@@ -61,7 +62,7 @@ PUBLIC: Mapping[str, frozenset[str]] = {
 """For each section the facts whose text has no name in it: times, states and formats."""
 ADDRESSES = frozenset(["train_url", "detect_url", "budget"])
 PUBLIC_SOURCES = frozenset(["default", "the command line", *(one.variable for one in SETTINGS if one.variable)])
-KEY_SOURCES = frozenset([f"from {KEY_VARIABLE}", "from the system keyring"])
+KEY_SOURCES = frozenset([f"from {KEY_VARIABLE}", f"from {KEYRING}"])
 STORE_SOURCE, USER_SOURCE = f"<store>/{SETTINGS_FILE}", "the settings file of the user"
 _ONLY_WORD = re.compile(r"<[\w ]+>(/\.\.\.)?", re.ASCII)
 _KINDS = frozenset(RemovalReason)
@@ -125,7 +126,7 @@ def _public_fact(section: str, name: str, fact: FactValue, redactor: Redactor) -
 
 def _public_setting(name: str, fact: str, redactor: Redactor) -> str:
     """``VALUE (SOURCE)``, or ``from SOURCE`` of the key."""
-    if name == "key":
+    if name in ("key", LAST_REFUSED_KEY):
         return fact if fact in KEY_SOURCES else "from a file"
     value, _, source = fact.rpartition(" (")
     source = source.removesuffix(")")

@@ -4,22 +4,35 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from astica_sync.clock import local_time
-from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, SETTINGS, find_key
+from astica_sync.config import (
+    FILE_SOURCE,
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    KEYRING,
+    KEYRING_SERVICE,
+    SETTINGS,
+    find_key,
+    machine_state_folder,
+)
 from astica_sync.doctor.section import Section
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
-from astica_sync.open_session import settings_for, store_addresses, trust_file
-from astica_sync.secret import SecretAddress
-from astica_sync.service_address import spelled_address
+from astica_sync.open_session import budget_name, settings_for, store_addresses, trust_file
+from astica_sync.secret import Secret, SecretAddress
+from astica_sync.service_address import is_this_machine, spelled_address
 from astica_sync.shell_quote import quote_path
 from astica_sync.store_trust import untrusted
 from astica_sync.system.error_record import read_errors
+from astica_sync.system.refusal_record import read_refused_keys
 from astica_sync.system.user_folders import user_state_folder
 
 BAD_KEY = "bad_key"
 """The kind of the error of a refused key."""
+LAST_REFUSED_KEY = "last refused key"
+"""Where it came from; it may be another than the one of now."""
 
 
 def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section:
@@ -38,7 +51,7 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
                 f"chmod 600 {quote_path(str(written_in))}",
             )
     with section.findings_of():
-        _, source = find_key(environ)
+        key, source = find_key(environ)
         section.facts["key"] = f"from {source}"
         file = environ.get(KEY_FILE_VARIABLE, "").strip()
         if file and source == KEY_VARIABLE:
@@ -48,8 +61,13 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
             )
         elif file:
             section.facts["key file changed"] = local_time(Path(os.path.expanduser(file)).stat().st_mtime)  # noqa: PTH111
+        _check_refused(section, layout, key, source)
     section.facts.setdefault("key", None)
     section.facts["a key was last refused"] = _last_refusal()
+    with section.findings_of():
+        # The key of a cron job is another one than that of this terminal.
+        sources = [one.source for one in read_refused_keys(machine_state_folder()).values()]
+        section.facts[LAST_REFUSED_KEY] = f"from {sources[-1]}" if sources else None
     if layout is not None:
         with section.findings_of():
             refused = untrusted(trust_file(), layout.root, store_addresses(layout))
@@ -61,6 +79,31 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
                     f"if you want that, allow it once: astica-sync trust --store {quote_path(str(layout.root))}",
                 )
     return section
+
+
+def _check_refused(section: Section, layout: Layout | None, key: Secret, source: str) -> None:
+    """A problem where the service has refused this very key, and no command has used it with success since."""
+    refused_keys = read_refused_keys(machine_state_folder())
+    if not refused_keys:
+        return
+    settings = settings_for(layout, offline=True)
+    names = {budget_name(key, settings, endpoint) for endpoint in ("train", "detect")}
+    request = "models" if layout is None else f"status --store {quote_path(str(layout.root))}"
+    for refused in (one for name, one in refused_keys.items() if name in names):
+        section.problem(
+            f"{refused.host} refused the API key from {source}, the last time at {local_time(refused.at)}",
+            f"{_how_to_replace(source, refused.host)}; then try it: astica-sync {request}",
+        )
+
+
+def _how_to_replace(source: str, host: str) -> str:
+    is_sandbox = is_this_machine(urlsplit(f"//{host}").hostname or "")
+    made = "a sandbox prints its key" if is_sandbox else "keys are made on the service's web page"
+    if source == KEY_VARIABLE:
+        return f"{made}; set it: export {KEY_VARIABLE}=KEY"
+    if source == KEYRING:
+        return f"{made}; store it: keyring set {KEYRING_SERVICE} api-key"
+    return f"{made}; write it, and nothing else, to {quote_path(source.removeprefix(FILE_SOURCE))}"
 
 
 def _last_refusal() -> str:

@@ -1,5 +1,6 @@
-"""What the service has refused for its limit, for ``doctor`` and for the end of a push: a JSON file in the state
-folder, with one object for each name of a request budget. There is no key in it: a name is a hash."""
+"""What the service has refused, for ``doctor`` and for the end of a push: requests for its limit, and API keys. Each is
+a JSON file in the state folder, with one object for each name of a request budget. There is no key in it: a name is a
+hash."""
 
 import contextlib
 import json
@@ -13,12 +14,14 @@ from astica_sync.file_owner import create_private, remove_left_over
 from astica_sync.system.native_lock import lock_if_free
 
 FILE_NAME = "refusals.json"
+KEYS_FILE = "refused-keys.json"
 STRETCH_SECONDS = 3600.0
 """Refusals with no longer gap between two of them are counted together."""
 FORGET_SECONDS = 30 * 86_400.0
 LOCK_SECONDS = 2.0
 MOST_BYTES = 1_000_000
 MOST_RECENT = 1_000
+MOST_KEYS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +78,7 @@ def record_refusal(folder: Path, name: str, terms: tuple[int, float], seen: Seen
         known = replace(known, first=min(known.first, at), last=at, count=known.count + seen.count, passed=fewest)
         data = {key: {**asdict(entry), "recent": times} for key, (entry, times) in entries.items()}
         data[name] = {**asdict(known), "recent": recent}
-        new = file.with_name(f"{FILE_NAME}.{os.getpid()}.new")
-        new.unlink(missing_ok=True)
-        try:
-            with open(create_private(new), "w", encoding="utf-8") as opened:
-                opened.write(json.dumps(data))
-            new.replace(file)
-        finally:
-            # A full disk leaves an empty one.
-            new.unlink(missing_ok=True)
-        remove_left_over(file)
+        _write(file, data)
 
 
 def last_refusals(folder: Path, names: Collection[str]) -> LimitRefusals | None:
@@ -95,14 +89,8 @@ def last_refusals(folder: Path, names: Collection[str]) -> LimitRefusals | None:
 
 def _entries(folder: Path) -> dict[str, tuple[LimitRefusals, list[float]]]:
     """What is recorded, by the name of the budget; what cannot be read is left out."""
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        with open(os.open(folder / FILE_NAME, flags), "rb") as opened:
-            data = json.loads(opened.read(MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return {}
     found: dict[str, tuple[LimitRefusals, list[float]]] = {}
-    for name, value in data.items() if isinstance(data, dict) else ():
+    for name, value in _read(folder / FILE_NAME).items():
         with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
             found[name] = _entry(value)
     return found
@@ -119,3 +107,65 @@ def _entry(value: Any) -> tuple[LimitRefusals, list[float]]:
         None if passed is None else int(passed),
     )
     return entry, [float(one) for one in value["recent"]]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """``at`` is when ``host`` last refused the key, in seconds since the epoch, and ``source`` where the command had it
+    from: a variable, a file or the keyring."""
+
+    at: float
+    host: str
+    source: str
+
+
+def record_refused_key(folder: Path, name: str, refused: RefusedKey) -> None:
+    """Adds one, and leaves out those that are old. What cannot be written is left out: no command fails for it."""
+    known = {key: one for key, one in read_refused_keys(folder).items() if refused.at - one.at < FORGET_SECONDS}
+    known.pop(name, None)
+    _write_keys(folder, {**known, name: refused})
+
+
+def forget_refused_key(folder: Path, name: str) -> None:
+    """The service has accepted it since."""
+    known = read_refused_keys(folder)
+    if known.pop(name, None) is not None:
+        _write_keys(folder, known)
+
+
+def read_refused_keys(folder: Path) -> dict[str, RefusedKey]:
+    """The keys by the name of their budget, the one that was refused last at the end; what cannot be read is left
+    out."""
+    found: dict[str, RefusedKey] = {}
+    for name, value in _read(folder / KEYS_FILE).items():
+        with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
+            found[name] = RefusedKey(float(value["at"]), str(value["host"]), str(value["source"]))
+    return found
+
+
+def _write_keys(folder: Path, known: dict[str, RefusedKey]) -> None:
+    with contextlib.suppress(Exception):
+        _write(folder / KEYS_FILE, {name: asdict(one) for name, one in [*known.items()][-MOST_KEYS:]})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        with open(os.open(file, flags), "rb") as opened:
+            data = json.loads(opened.read(MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _write(file: Path, data: dict[str, Any]) -> None:
+    new = file.with_name(f"{file.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)
+    try:
+        with open(create_private(new), "w", encoding="utf-8") as opened:
+            opened.write(json.dumps(data))
+        new.replace(file)
+    finally:
+        # A full disk leaves an empty one.
+        new.unlink(missing_ok=True)
+    remove_left_over(file)

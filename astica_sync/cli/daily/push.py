@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
+from astica_sync.cli.key_refusals import record_key_refusal
 from astica_sync.cli.known_rejections import read_rejections
 from astica_sync.cli.open_store import (
     class_in_index,
@@ -46,6 +47,7 @@ from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import RemoveSample
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.versions.snapshot import UnmanagedSample
+from astica_sync.errors import BadKey
 from astica_sync.local.store_sentinel import check_root
 
 if TYPE_CHECKING:
@@ -197,6 +199,8 @@ def push(
             lines = [*push_lines(pushed, as_version, moved_to, limit, asked_about), *in_two_formats_lines(pairs)]
         if not as_json and as_version is None:
             lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))
+    if isinstance(pushed.error, BadKey):
+        record_key_refusal(opened.settings, pushed.error)
     if as_json:
         click.echo(json_line(push_data(pushed, pairs)))
     else:

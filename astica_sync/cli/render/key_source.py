@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
+from astica_sync.config import FILE_SOURCE, KEY_FILE_VARIABLE, KEY_VARIABLE, find_key
 from astica_sync.errors import ConfigError
 
 _CHECK = f"Check {KEY_VARIABLE};"
@@ -27,7 +27,7 @@ def name_key_source(text: str) -> str:
         key, source = find_key(os.environ)
         text += _odd_shape(key.reveal())
         if source != KEY_VARIABLE:
-            return text.replace(_CHECK, f"Check the key in {source.removeprefix('the file ')};")
+            return text.replace(_CHECK, f"Check the key in {source.removeprefix(FILE_SOURCE)};")
         if os.environ.get(KEY_FILE_VARIABLE, "").strip():
             return text.replace(
                 _CHECK, f"Check {KEY_VARIABLE}, or unset it to use {KEY_FILE_VARIABLE}, which is not used beside it;"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from astica_sync.cli.key_refusals import key_refusals_recorded
 from astica_sync.cli.open_store import FOLDER, clean_stop, closed_at_end, open_service, settings_for
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm, print_lines, print_note, set_named_store
@@ -111,6 +112,7 @@ def init(
         clean_stop(clock),
         closed_at_end(progress, clock),
         open_service(settings, key, clock, progress, "init") as service,
+        key_refusals_recorded(settings, lambda: service.requests),
     ):
         if title is not None:
             model = create_model(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 import astica_sync
+from astica_sync.cli.key_refusals import key_refusals_recorded
 from astica_sync.cli.open_store import clean_stop, closed_at_end, find
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm, print_lines, print_note
@@ -57,7 +58,7 @@ def run_probe_command(store: Path | None, asked: ProbeRequest) -> None:
     file = service_facts_file(settings.train_url)
     _confirm(settings, options, asked, [file, *([asked.out] if asked.out else [])])
     clock, progress = SystemClock(), Progress()
-    with clean_stop(clock), closed_at_end(progress, clock):
+    with clean_stop(clock), closed_at_end(progress, clock), key_refusals_recorded(settings, lambda: 0):
         result = run_probe(settings, key, clock, progress, options, over_limit=LIMIT in asked.more, note=print_note)
     known = ServiceFacts(
         settings.train_url,

@@ -222,6 +222,7 @@ def _keys(
 def _opener(
     layout: Layout, output: "WatchOutput", clock: "SystemClock"
 ) -> "Callable[[], contextlib.AbstractContextManager[WatchedStore]]":
+    from astica_sync.cli.key_refusals import key_refusals_recorded
     from astica_sync.cli.render.watch_output import WatchListener
     from astica_sync.clock import SystemClock
     from astica_sync.local.lock import is_wanted, writer_lock
@@ -234,7 +235,10 @@ def _opener(
         own = SystemClock()
         own.stopping, own.check = clock.stopping, partial(check_pause, layout)
         listener = WatchListener(output, str(layout.root))
-        with open_session(layout.root, listener, clock=own, doing="watch") as opened:
+        with (
+            open_session(layout.root, listener, clock=own, doing="watch") as opened,
+            key_refusals_recorded(opened.settings, lambda: opened.session.remote.service.requests),
+        ):
             settings = opened.settings
             share = settings.limit * BATCH_SECONDS / settings.limit_window
             options = WatchOptions(settings.settle, settings.observe_every, max(8, min(256, int(share))))
