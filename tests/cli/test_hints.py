@@ -159,6 +159,7 @@ ABOUT_THE_STORE = (
         ("\x1b[31msee astica-sync log\x1b[0m", "\x1b[31msee astica-sync log --store /a\x1b[0m"),
         *((f"run: astica-sync {name}", f"astica-sync {name} --store /a") for name in ABOUT_THE_STORE),
         ("see astica-sync status --store /b", "status --store /b"),
+        ("or: astica-sync backup restore --from URL --to FOLDER", "restore --from URL --to FOLDER"),
         ("astica-sync status lists it under problems", "astica-sync status lists it under problems"),
         ("push --retry tries them again (1)", "push --retry tries them again (1)"),
         ("To list them: astica-sync models", "astica-sync models"),

@@ -83,7 +83,8 @@ def name_store_elsewhere(text: str, store: str) -> str:
 
 
 def _with_store(command: str, store: str) -> str:
-    if "--store" in command:
+    if "--store" in command or "backup restore --from" in command:
+        # The store that a mirror gives is a new one, in the folder after --to.
         return command
     # The watcher takes the names of its stores as arguments, and its sub-commands an option.
     option = "" if re.match(r"astica-sync watch(?! [a-z])", command) else "--store "

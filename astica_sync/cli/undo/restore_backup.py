@@ -172,7 +172,10 @@ def restore(
     print_left_out(left_out, moves_back=moves_back)
     if done.older:
         print_lines(
-            [f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them"],
+            [
+                f"{number(len(done.older), 'older image')} of the same files not restored; the backup keeps them",
+                '  To find them: astica-sync backup list --json. To get one: the page "Undo a mistake" of the manual',
+            ],
             err=True,
         )
     if unplaced:
