@@ -4,6 +4,7 @@ Strongest first: flag, environment, the store's ``astica-sync.toml``, the user's
 key is read separately, is never written, and is not read from a store's file, since stores are shared.
 """
 
+import codecs
 import errno
 import math
 import os
@@ -31,6 +32,8 @@ KEYRING, FILE_SOURCE = "the system keyring", "the file "
 MOST_BYTES = 1_000_000
 MOST_DOTS = 500
 _NO_TEXT = "not a text file"
+_ASSIGNMENT = re.compile(r"export\s|(?i:export\s+)?[A-Za-z_]*(?i:key|token)[\"']?\s*[=:]\s*[^=\s]")
+_QUOTATION_MARKS = ("'", '"', "`", "\u2018", "\u2019", "\u201c", "\u201d")
 _LIKE_A_KEY = re.compile(r"[A-Za-z0-9+/=_-]{16,}", re.ASCII)
 
 
@@ -419,25 +422,32 @@ def find_key(environ: Mapping[str, str]) -> tuple[Secret, str]:
     if given := environ.get(KEY_FILE_VARIABLE, "").strip():
         file = Path(os.path.expanduser(given))  # noqa: PTH111 - Path raises where the user is unknown
         return _key_from_file(file, given), f"{FILE_SOURCE}{file}"
-    if stored := _key_from_keyring():
+    stored, advice = key_from_keyring()
+    if stored:
         return _checked(stored, KEYRING), KEYRING
-    raise ConfigError(
-        "no API key",
-        f"Set {KEY_VARIABLE}, or set {KEY_FILE_VARIABLE} to a file, or store it in the system keyring: "
-        f"pip install 'astica-sync[keyring]' && keyring set {KEYRING_SERVICE} api-key",
-    )
+    raise ConfigError("no API key", f"Set {KEY_VARIABLE}, or set {KEY_FILE_VARIABLE} to a file{advice}")
 
 
-def _checked(key: str, source: str) -> Secret:
+def _checked(key: str, source: str, again: str = "Copy it again.") -> Secret:
+    """The key, unless something is around it that is no part of one. It is not repeated in a message."""
+    if _ASSIGNMENT.match(key):
+        what = f"begins with the name of a variable, as in {KEY_VARIABLE}=KEY"
+        raise ConfigError(f"the API key from {source} {what}", f"Write what stands after the '=' alone. {again}")
+    if key[:1] in _QUOTATION_MARKS or key[-1:] in _QUOTATION_MARKS:
+        raise ConfigError(
+            f"the API key from {source} has a quotation mark before or after it", f"Leave it out. {again}"
+        )
     if not key.isprintable() or any(char.isspace() for char in key):
-        raise ConfigError(f"the API key from {source} contains white space or control characters", "Copy it again.")
+        raise ConfigError(
+            f"the API key from {source} contains white space or control characters", f"A key has none. {again}"
+        )
     return Secret(key)
 
 
 def _key_from_file(file: Path, given: str) -> Secret:
     try:
         status = file.stat()
-        key = file.read_text("utf-8").strip()
+        key = _decoded(file.read_bytes()).strip()
     except OSError as error:
         if not _is_place(file, given):
             # Perhaps the key itself, so it is not repeated.
@@ -450,16 +460,29 @@ def _key_from_file(file: Path, given: str) -> Secret:
             f"cannot read the key file {file}: {reason_of(error)}", remedy(error, file, writing=False)
         ) from None
     except UnicodeDecodeError:
-        raise ConfigError(
-            f"the key file {file} is not text in UTF-8", "Write the key to it again, and nothing else."
-        ) from None
+        raise ConfigError(f"the key file {file} is not text in UTF-8 or UTF-16", _how_to_write(file)) from None
     if not _is_mounted_read_only(file):
         if foreign_owner(status) is None and status.st_mode & OTHERS:
             raise ConfigError(f"the key file {file} can be read by others", _how_to_hide(file, status))
         refuse_foreign_file(status, file, "the key file")
     if not key:
-        raise ConfigError(f"the key file {file} is empty", "Write the key to it.")
-    return _checked(key, str(file))
+        raise ConfigError(f"the key file {file} is empty", _how_to_write(file))
+    lines = sum(bool(line.strip()) for line in key.splitlines())
+    if lines > 1:
+        raise ConfigError(f"the key file {file} has {lines} lines with text, and a key is one", _how_to_write(file))
+    return _checked(key, f"the key file {file}", _how_to_write(file))
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a key file. Editors and shells of other systems begin it with a byte-order mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8-sig")
+
+
+def _how_to_write(file: Path) -> str:
+    path = quote_path(str(file))
+    return f"Write the key to it, and nothing else: cat > {path}, then paste the key, press Enter and Ctrl-D."
 
 
 def _is_place(file: Path, given: str) -> bool:
@@ -495,13 +518,20 @@ def _how_to_hide(file: Path, status: os.stat_result) -> str:
     )
 
 
-def _key_from_keyring() -> str | None:
+def key_from_keyring() -> tuple[str, str]:
+    """The key that is stored there, "" where none is, and then how to store one, to be added to a list of ways."""
+    store = f"keyring set {KEYRING_SERVICE} api-key"
     try:
         import keyring
     except ImportError:
-        return None
+        return "", f", or store it in the system keyring: pip install 'astica-sync[keyring]' && {store}"
     try:
         stored = keyring.get_password(KEYRING_SERVICE, "api-key")
-    except keyring.errors.KeyringError:
-        return None
-    return stored.strip() if isinstance(stored, str) and stored.strip() else None
+    except keyring.errors.NoKeyringError:
+        return "", "; this machine has no system keyring, as most servers and containers"
+    except keyring.errors.KeyringLocked:
+        return "", f"; the system keyring is locked: unlock it, or store the key in it again: {store}"
+    except Exception as error:  # noqa: BLE001 - a keyring may raise any error, as that of its connection
+        return "", f"; the system keyring cannot be read ({type(error).__name__}); the command for it: {store}"
+    key = stored.strip() if isinstance(stored, str) else ""
+    return key, "" if key else f", or store it in the system keyring: {store}"

@@ -128,6 +128,63 @@ def test_a_key_comes_from_the_environment_or_a_file_and_is_checked(tmp_path: Pat
     assert load_key({"ASTICA_API_KEY_FILE": str(file)}).reveal() == "abc"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbfabc\n",
+        "\ufeffabc\r\n".encode("utf-16-le"),
+        "\ufeffabc\r\n".encode("utf-16-be"),
+        b"  abc\t\r\n\r\n",
+        b"abc",
+    ],
+)
+def test_a_key_file_may_have_a_mark_at_its_beginning_and_blanks_around_the_key(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_bytes(data)
+    assert load_key({"ASTICA_API_KEY_FILE": str(file)}).reveal() == "abc"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'"s3cret"', "has a quotation mark before or after it"),
+        (b"s3cret'", "has a quotation mark before or after it"),
+        ("\u201cs3cret\u201d".encode(), "has a quotation mark before or after it"),
+        (b"export ASTICA_API_KEY=s3cret\n", "begins with the name of a variable"),
+        (b"ASTICA_API_KEY='s3cret'\r\n", "begins with the name of a variable"),
+        (b"ASTICA_API_KEY = s3cret", "begins with the name of a variable"),
+        (b"api_key: s3cret", "begins with the name of a variable"),
+        (b'"api_key": "s3cret"', "begins with the name of a variable|quotation mark"),
+        (b"# mine\ns3cret\n", "has 2 lines with text, and a key is one"),
+        (b"s3cret s3cret", "contains white space or control characters"),
+        ("s3cret".encode("utf-16-le"), "contains white space or control characters"),
+        (b"s3cret\xff", "is not text in UTF-8 or UTF-16"),
+        (b"\xff\xfes3cre", "is not text in UTF-8 or UTF-16"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+    ],
+)
+def test_a_key_file_with_more_than_a_key_is_refused_without_showing_it(
+    tmp_path: Path, data: bytes, reason: str
+) -> None:
+    file = tmp_path / "key"
+    file.touch(0o600)
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load_key({"ASTICA_API_KEY_FILE": str(file)})
+    assert f"key file {file} " in str(caught.value) and f"cat > {file}" in caught.value.hint
+    assert "s3cr" not in caught.value.text_with_hint.replace(str(file), "")
+
+
+def test_a_variable_with_more_than_a_key_is_refused() -> None:
+    for text in ("'s3cret'", "ASTICA_API_KEY=s3cret"):
+        with pytest.raises(ConfigError, match="the API key from ASTICA_API_KEY ") as caught:
+            load_key({"ASTICA_API_KEY": text})
+        assert "s3cret" not in caught.value.text_with_hint
+    for key in ("a" * 20 + "==", "KEY=", "monkey==", "Tk-28D3B1CF:A", "Zm9v/key+=="):
+        assert load_key({"ASTICA_API_KEY": key}).reveal() == key
+
+
 def test_a_name_that_is_no_place_is_not_repeated_as_the_key_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

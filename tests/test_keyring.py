@@ -6,6 +6,7 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
+from keyring.backends import fail
 
 from astica_sync.config import KEYRING_SERVICE, load_key
 from astica_sync.errors import ConfigError
@@ -20,8 +21,11 @@ class Ring(keyring.backend.KeyringBackend):
         super().__init__()
         self.held = held
         self.locked = locked
+        self.error: Exception | None = None
 
     def get_password(self, service: str, username: str) -> str | None:
+        if self.error is not None:
+            raise self.error
         if self.locked:
             raise keyring.errors.KeyringLocked("locked")
         return self.held.get((service, username))
@@ -63,7 +67,7 @@ def test_a_locked_keyring_is_reported_with_the_command_that_helps(ring: Ring) ->
     ring.locked = True
     with pytest.raises(ConfigError, match="no API key") as caught:
         load_key({})
-    assert "keyring set" in caught.value.hint
+    assert "the system keyring is locked" in caught.value.hint and "keyring set" in caught.value.hint
 
 
 def test_an_invalid_key_in_the_keyring_is_refused_without_showing_it(ring: Ring) -> None:
@@ -71,3 +75,21 @@ def test_an_invalid_key_in_the_keyring_is_refused_without_showing_it(ring: Ring)
     with pytest.raises(ConfigError, match="white space") as caught:
         load_key({})
     assert "two words" not in str(caught.value)
+
+
+def test_without_a_keyring_on_the_machine_the_other_ways_are_named(ring: Ring) -> None:
+    keyring.set_keyring(fail.Keyring())
+    with pytest.raises(ConfigError, match="no API key") as caught:
+        load_key({})
+    assert caught.value.hint == (
+        "Set ASTICA_API_KEY, or set ASTICA_API_KEY_FILE to a file; this machine has no system keyring, as most servers "
+        "and containers"
+    )
+
+
+def test_a_keyring_that_fails_in_its_own_way_is_no_key(ring: Ring) -> None:
+    ring.error = ConnectionRefusedError("no session bus for the-key")
+    with pytest.raises(ConfigError, match="no API key") as caught:
+        load_key({})
+    assert "cannot be read (ConnectionRefusedError)" in caught.value.hint and "the-key" not in caught.value.hint
+    assert load_key({"ASTICA_API_KEY": "given"}).reveal() == "given"

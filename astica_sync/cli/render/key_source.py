@@ -9,23 +9,13 @@ from astica_sync.errors import ConfigError
 _CHECK = f"Check {KEY_VARIABLE};"
 
 
-def _odd_shape(key: str) -> str:
-    """What is around the key that is no part of one, as a sentence; "" where nothing is."""
-    if key[:1] in ("'", '"') or key[-1:] in ("'", '"'):
-        return " It has a quotation mark at its beginning or end: write the key without one."
-    if key.startswith(f"{KEY_VARIABLE}="):
-        return " It begins with the name of the variable: write the key alone."
-    return ""
-
-
 def name_key_source(text: str) -> str:
     """The text, with the file or the keyring that has the key in place of the variable, where the key comes from
     there. Where both variables are set, it says which one is not used."""
     if _CHECK not in text:
         return text
     with contextlib.suppress(ConfigError):
-        key, source = find_key(os.environ)
-        text += _odd_shape(key.reveal())
+        _, source = find_key(os.environ)
         if source != KEY_VARIABLE:
             return text.replace(_CHECK, f"Check the key in {source.removeprefix(FILE_SOURCE)};")
         if os.environ.get(KEY_FILE_VARIABLE, "").strip():

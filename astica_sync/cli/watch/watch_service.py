@@ -14,7 +14,14 @@ from astica_sync.cli.open_store import find, settings_for, store_option
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import safe
 from astica_sync.cli.watch.watch_options import given_options, watch_options
-from astica_sync.config import KEY_FILE_VARIABLE, KEY_VARIABLE, find_key, machine_state_folder, user_config_file
+from astica_sync.config import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    find_key,
+    key_from_keyring,
+    machine_state_folder,
+    user_config_file,
+)
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.local.layout import Layout
 from astica_sync.local.target_folder import write_user_file
@@ -176,7 +183,7 @@ def _require_key() -> None:
         raise ConfigError(
             f"{what}; no service was written",
             f"Write the key to a file that only you can read, set {KEY_FILE_VARIABLE} to its path and run this command "
-            "again; or store the key in the system keyring.",
+            f"again{key_from_keyring()[1]}",
         ) from None
 
 
