@@ -59,6 +59,17 @@ def test_a_refusal_lists_the_files_removes_nothing_and_allows_uploads(
     assert status.code == 5 and "A push would remove nothing" in status.out
 
 
+def test_a_refusal_of_overwritten_images_says_so_and_where_the_former_ones_are(
+    shell: Shell, sandbox: RunningSandbox, many: Path
+) -> None:
+    for number in range(11):
+        draw(many / "Can" / f"{number:03}.png", 100 + number)
+    ran = shell("push", "--store", many)
+    assert ran.code == 4 and "its file is another image now)" in ran.out
+    assert "put the former images back" in ran.out and "astica-sync backup list --json" in ran.out
+    assert "restore --since" not in ran.out
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [

@@ -17,7 +17,7 @@ from astica_sync.cli.render.status_output import (
     problem_data,
     refusal_data,
 )
-from astica_sync.cli.render.text import first, has_moved, how_to_allow, json_name, number, safe
+from astica_sync.cli.render.text import first, has_moved, how_to_allow, is_overwritten, json_name, number, safe
 from astica_sync.core.plan.decision_table import CLASS_UNREADABLE
 from astica_sync.errors import AsticaSyncError, Interrupted, QuotaExceeded
 from astica_sync.local.class_folders.class_title import is_untitled
@@ -168,7 +168,7 @@ def _names(refusal: "Refusal", moved_to: "Callable[[RemoveSample], str]") -> lis
     many = {pair: count for pair, count in pairs.most_common() if count > MOST_MOVED}
     names = [_group_line(count, title, target) for (title, target), count in many.items()]
     names += [
-        f"  - {safe(one.path or one.class_title)}  (#{one.sample_id}{_about(to.get(one.sample_id))})"
+        f"  - {safe(one.path or one.class_title)}  (#{one.sample_id}{_about(one, to.get(one.sample_id))})"
         for one in refusal.samples
         if one.sample_id not in to or (one.class_title, to[one.sample_id]) not in many
     ]
@@ -180,10 +180,10 @@ def _group_line(count: int, title: str, target: str) -> str:
     return f"  - {number(count, 'sample')} from {safe(title)} {where}"
 
 
-def _about(target: str | None) -> str:
-    """Where the image of a sample is now; None: nowhere else."""
+def _about(sample: "RemoveSample", target: str | None) -> str:
+    """Where the image of a sample is now, or what took its place; None: it is in no other class."""
     if target is None:
-        return ""
+        return ", its file is another image now" if is_overwritten(sample) else ""
     return f", now in {safe(target)}" if target else ", another class has the image now"
 
 

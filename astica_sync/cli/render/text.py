@@ -243,6 +243,13 @@ def has_moved(sample: "RemoveSample") -> bool:
     return sample.why in (RemovalReason.MOVED, RemovalReason.DUPLICATE)
 
 
+def is_overwritten(sample: "RemoveSample") -> bool:
+    """Whether a sample is to be removed since its file is another image now."""
+    from astica_sync.core.plan.decision_table import RemovalReason
+
+    return sample.why in (RemovalReason.REPLACED, RemovalReason.OVERWRITTEN)
+
+
 def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str:
     """What to do where the guard refused a plan; ``uploaded``: its uploads are done."""
     if any(upload.reconverted for refusal in refusals for upload in refusal.uploads):
@@ -259,4 +266,9 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
             f"{allow} {both} If the move was a mistake, this moves it back: astica-sync backup restore --since 1d "
             "--move-back"
         ).replace("  ", " ")
+    if all(is_overwritten(sample) for refusal in refusals for sample in refusal.samples):
+        return (
+            f'{allow} If not, put the former images back: the page "Undo a mistake" of the manual says how. '
+            "To find them: astica-sync backup list --json"
+        )
     return f"{allow} If not, this lists what can be brought back: astica-sync backup restore --since 1d --dry-run"
