@@ -808,11 +808,11 @@ class Oracle:
     def _is_read(self, run: "Run", title: str, content: str) -> bool:
         """Whether the program has read such a file; what it cannot read it cannot know for a new place.
 
-        Read off the index that all share, which another run may have filled: one that could not open a file, or has a
-        copy of its own, may know less.
+        Read off the index that all share, which another run may have filled: one that could not open a file or list a
+        folder, or has a copy of its own, may know less.
         """
         store = run.store
-        if "open" in run.failed or (run.private and (title, content) not in self.local(store, readable=True)):
+        if {"open", "list"} & run.failed or (run.private and (title, content) not in self.local(store, readable=True)):
             return False
         rows = store.databases.keeper(store.index_name).execute(
             "SELECT 1 FROM file JOIN folder ON folder.id = file.folder_id WHERE content = ? AND class = ?",
