@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from astica_sync.core.recipe import ALL, LARGEST_SIDE, NONE, SMALLEST_SIDE, Recipe, read_colour
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
-from astica_sync.service_address import checked_address, checked_budget_address, shown_address
+from astica_sync.service_address import checked_address, checked_budget_address, is_this_machine, shown_address
 from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 from astica_sync.system.user_folders import CONFIG_VARIABLE, user_folder, user_state_folder
@@ -29,6 +30,8 @@ KEY_FILE_VARIABLE = "ASTICA_API_KEY_FILE"
 KEYRING_SERVICE = "astica-sync"
 KEYRING, FILE_SOURCE = "the system keyring", "the file "
 """Where a key comes from, for messages: the first, or the second before a path."""
+AS_TRAIN_URL = "as train_url"
+"""Where the address of the detection endpoint comes from, where nothing sets it and a sandbox is used."""
 MOST_BYTES = 1_000_000
 MOST_DOTS = 500
 _NO_TEXT = "not a text file"
@@ -156,7 +159,13 @@ class Setting:
 
 SETTINGS = (
     Setting("train_url", "ASTICA_TRAIN_URL", "https://train.astica.ai", _url, "address of the training endpoint"),
-    Setting("detect_url", "ASTICA_DETECT_URL", "https://detect.astica.ai", _url, "address of the detection endpoint"),
+    Setting(
+        "detect_url",
+        "ASTICA_DETECT_URL",
+        "https://detect.astica.ai",
+        _url,
+        "address of the detection endpoint; that of train_url where nothing sets it and a sandbox is used",
+    ),
     Setting(
         "limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint", LOWER
     ),
@@ -290,6 +299,9 @@ def load_settings(
         if environ.get(variable):
             take({name: environ[variable]}, variable)
     take({name: value for name, value in (flags or {}).items() if value is not None}, "the command line")
+    if sources["detect_url"] == "default" and is_this_machine(urlsplit(values["train_url"]).hostname or ""):
+        # A sandbox has both endpoints at one address.
+        values["detect_url"], sources["detect_url"] = values["train_url"], AS_TRAIN_URL
     return Settings(**values, sources=sources)
 
 

@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from astica_sync.config import KEY_VARIABLE, KEYRING, SETTINGS, find_key
+from astica_sync.config import AS_TRAIN_URL, KEY_VARIABLE, KEYRING, SETTINGS, find_key
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.doctor.check_budget import LAST_REFUSED
@@ -61,7 +61,9 @@ PUBLIC: Mapping[str, frozenset[str]] = {
 }
 """For each section the facts whose text has no name in it: times, states and formats."""
 ADDRESSES = frozenset(["train_url", "detect_url", "budget"])
-PUBLIC_SOURCES = frozenset(["default", "the command line", *(one.variable for one in SETTINGS if one.variable)])
+PUBLIC_SOURCES = frozenset(
+    ["default", "the command line", AS_TRAIN_URL, *(one.variable for one in SETTINGS if one.variable)]
+)
 KEY_SOURCES = frozenset([f"from {KEY_VARIABLE}", f"from {KEYRING}"])
 STORE_SOURCE, USER_SOURCE = f"<store>/{SETTINGS_FILE}", "the settings file of the user"
 _ONLY_WORD = re.compile(r"<[\w ]+>(/\.\.\.)?", re.ASCII)

@@ -12,7 +12,7 @@ import click
 
 from astica_sync.cli.render.text import display_width, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
-from astica_sync.errors import AsticaSyncError, BadKey
+from astica_sync.errors import AsticaSyncError, BadKey, Unreachable
 from astica_sync.shell_quote import quote_path
 
 _QUOTED = r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*")"""
@@ -168,9 +168,13 @@ def print_error(error: AsticaSyncError) -> None:
     hint = error.hint
     if isinstance(error, BadKey):
         # Loaded here: it is the error of a command that has loaded the settings already.
-        from astica_sync.cli.render.key_source import name_key_source
+        from astica_sync.cli.render.local_hints import name_key_source
 
         hint = name_key_source(hint)
+    if isinstance(error, Unreachable):
+        from astica_sync.cli.render.local_hints import name_sandbox
+
+        hint = name_sandbox(error)
     print_lines(map(safe, [f"astica-sync: {error}", *([f"  {hint}"] if hint else [])]), err=True)
 
 

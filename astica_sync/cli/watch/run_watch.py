@@ -51,8 +51,8 @@ def run_watch(
     metrics_file: Path | None,
     companions: Companions,
 ) -> int:
-    from astica_sync.cli.render.key_source import name_key_source
     from astica_sync.cli.render.live.disk_probe import DiskProbe
+    from astica_sync.cli.render.local_hints import name_key_source
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
     from astica_sync.clock import SystemClock, Wake
     from astica_sync.sync.watch.run_watchers import run_watchers
