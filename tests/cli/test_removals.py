@@ -70,6 +70,16 @@ def test_a_refusal_of_overwritten_images_says_so_and_where_the_former_ones_are(
     assert "restore --since" not in ran.out
 
 
+def test_a_refusal_of_moves_and_deletions_names_what_undoes_each(shell: Shell, many: Path) -> None:
+    for file in sorted((many / "Can").iterdir())[:9]:
+        file.rename(many / "Bottle" / f"moved-{file.name}")
+    drop(many, "Bottle", 3)
+    ran = shell("push", "--store", many)
+    assert ran.code == 4
+    assert f"backup restore --since 1d --move-back --store {many}" in " ".join(ran.out.split())
+    assert f"backup restore --since 1d --dry-run --store {many}" in " ".join(ran.out.split())
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [

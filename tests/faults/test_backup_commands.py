@@ -54,6 +54,7 @@ def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_
     ran = shell("backup", "verify", "--store", pushed)
     assert ran.code == 1
     assert "damaged: Can/000.png  (damaged in the backup" in ran.out
+    assert "put a copy of that image into a class folder" in " ".join(ran.out.split())
     [broken] = shell("backup", "verify", "--json", "--store", pushed).json["broken"]
     assert (broken["path"], broken["reason"][:7]) == ("Can/000.png", "damaged")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LINES = 10
 """How many lines of a long list are printed."""
 IN_BOTH_UNTIL = "What was moved is in both classes on the service now, until these samples are removed."
+_RESTORE = "astica-sync backup restore --since 1d"
 SHORTEST_CUT = 6
 """A column is made no narrower than this to fit a table."""
 # The last four are full-width forms, which are formulas in some locales.
@@ -243,6 +244,12 @@ def has_moved(sample: "RemoveSample") -> bool:
     return sample.why in (RemovalReason.MOVED, RemovalReason.DUPLICATE)
 
 
+def _is_deleted(sample: "RemoveSample") -> bool:
+    from astica_sync.core.plan.decision_table import RemovalReason
+
+    return sample.why is RemovalReason.ABSENT
+
+
 def is_overwritten(sample: "RemoveSample") -> bool:
     """Whether a sample is to be removed since its file is another image now."""
     from astica_sync.core.plan.decision_table import RemovalReason
@@ -261,14 +268,14 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
     allow = "If that is intended: astica-sync push --yes, or --max-remove N."
     if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
-        both = "What was moved is in both classes on the service now." if uploaded else ""
-        return (
-            f"{allow} {both} If the move was a mistake, this moves it back: astica-sync backup restore --since 1d "
-            "--move-back"
-        ).replace("  ", " ")
+        both = " What was moved is in both classes on the service now." if uploaded else ""
+        back = f"{allow}{both} If the move was a mistake, this moves it back: {_RESTORE} --move-back"
+        if any(_is_deleted(sample) for refusal in refusals for sample in refusal.samples):
+            back += f". What was deleted, this lists: {_RESTORE} --dry-run"
+        return back
     if all(is_overwritten(sample) for refusal in refusals for sample in refusal.samples):
         return (
             f'{allow} If not, put the former images back: the page "Undo a mistake" of the manual says how. '
             "To find them: astica-sync backup list --json"
         )
-    return f"{allow} If not, this lists what can be brought back: astica-sync backup restore --since 1d --dry-run"
+    return f"{allow} If not, this lists what can be brought back: {_RESTORE} --dry-run"

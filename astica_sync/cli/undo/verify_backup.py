@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NO_LINE = "no line of the catalog names it"
 NO_LINE_HINT = "Restore catalog.jsonl from a copy of the backup; the image itself is good."
+HOW_TO_REPAIR = (
+    "To repair a damaged object, put a copy of that image into a class folder of the store and run "
+    "astica-sync backup verify again. A mirror has a copy in its folder objects, under the hash that --json shows."
+)
 NOT_CONVERTED = "what was sent in its place is missing or damaged"
 JUST_NOW_S = 600.0
 
@@ -102,6 +106,8 @@ def verify(store: Path | None, part: tuple[int, int], as_json: bool) -> int:
             lines += [f"  {safe(hint)}"] if hint else []
         if leftovers:
             lines.append(f"{number(len(leftovers), 'image')} without a line in the catalog, never uploaded")
+        if broken:
+            lines.append(HOW_TO_REPAIR)
         print_lines([*lines, f"{number(good, 'object')} good, {repairs:,} repaired, {len(lost):,} damaged"])
     return ERROR if lost else DONE
 
