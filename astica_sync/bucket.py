@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ACCESS = (
-    "Check the address and your credentials, which are read as the provider's own programs read them "
-    "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING, ...). An "
-    "address with http:// needs AWS_ALLOW_HTTP=true or AZURE_ALLOW_HTTP=true as well."
+    "Check the address and your credentials, which are read from the environment: AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY (a profile in ~/.aws is not read), GOOGLE_APPLICATION_CREDENTIALS, "
+    "AZURE_STORAGE_CONNECTION_STRING, ...; another server: AWS_ENDPOINT. An address with http:// needs "
+    "AWS_ALLOW_HTTP=true or AZURE_ALLOW_HTTP=true as well. Cron and services have no variable of your terminal: the "
+    'page "Off-site backup" of the manual shows how to give them the credentials.'
 )
+_MACHINE_CREDENTIALS = "169.254.169.254"
+"""Where a machine in a cloud has its credentials; it is asked where the environment has none."""
 RETRY_S = 180.0
 """So long a request is repeated that a bucket refuses for its rate, in seconds."""
 
@@ -93,6 +97,8 @@ def shown_error(error: Exception) -> str:
     """The first line of an error of obstore, which may go on with the whole answer, and without how long it took: the
     same error has the same text."""
     text = " ".join(str(error).split("\n\nDebug source", 1)[0].split())
+    if _MACHINE_CREDENTIALS in text:
+        return f"no credentials are in the environment, and this machine has none (at http://{_MACHINE_CREDENTIALS})"
     # The answer of S3 and of its like, of which the sentence in it is for people.
     text = _ANSWER.sub(lambda found: said[1] if (said := _SENTENCE.search(found[0])) else "", text)
     return _TOOK.sub("", text)[:400]

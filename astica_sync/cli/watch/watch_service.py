@@ -143,8 +143,8 @@ def install(store: Path | None, **_options: object) -> int:
     if is_bucket(mirror) or is_bucket(options.get("--from", "")):
         print_lines(
             [
-                "The service does not get the credentials of the bucket from this terminal. How to give them to it: "
-                'the page "Off-site backup" of the manual'
+                "The service does not get the credentials of the bucket from this terminal, nor does cron. How to "
+                'give them: the page "Off-site backup" of the manual'
             ],
             err=True,
         )
