@@ -425,6 +425,24 @@ def test_the_time_left_goes_by_the_answers_of_this_run_where_the_service_is_slow
         assert left_text(activity) in ("4 s left", "2 s left", "")
 
 
+def test_the_time_left_goes_by_the_work_where_the_disk_is_slow(activity: Activity, time: Time) -> None:
+    """The waits for the limit are no work: where those alone hold it up, the forecast holds."""
+    activity.planned(uploads(40), [], 0.5)
+    seen = []
+    for number in range(20):
+        time.now += 4.0
+        activity.uploaded("Can", f"Can/{number}.jpg", 0.5)
+        seen.append(left_text(activity))
+    assert seen[:3] == ["1 s left", "1 s left", "1 s left"] and seen[3:5] == ["2 min 24 s left", "2 min 20 s left"]
+    assert seen[-1] == "80 s left"
+    activity.planned(uploads(40), [], 70.0)
+    for number in range(20):
+        activity.waits(30.0, WAIT_REASON)
+        time.now += 30.0
+        activity.uploaded("Can", f"Can/{number}.jpg", 35.0)
+    assert left_text(activity) == "35 s left"
+
+
 def test_a_class_that_one_request_removes_takes_no_longer_than_a_sample(activity: Activity, time: Time) -> None:
     activity.request_sent(0)
     time.now += 2.0

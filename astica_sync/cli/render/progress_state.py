@@ -24,6 +24,9 @@ SAME_WAIT = 0.5
 MOST_TIMES = 100_000
 REFUSED_FOR_LIMIT = "because of its rate limit"
 """How the reason of a wait ends where the service has refused a request for its limit."""
+PACE_SECONDS, LEAST_PACE_SECONDS = 30.0, 5.0
+"""The pace of the work is that of the last 30 seconds of it, and is known after 5."""
+LEAST_DONE = 3
 SHORTEST_SHOWN = 2.0
 """How long a step takes at least until its seconds are shown."""
 
@@ -73,6 +76,11 @@ class Activity(ProgressListener):
         self.eta_at: float = 0.0
         self.began_at: float = 0.0
         """When the plan began to be carried out."""
+        self._waited: float = 0.0
+        self._waits_end: float = 0.0
+        """How many seconds of the plan are waits that were reported, and when the last one of these ends."""
+        self._paces: deque[tuple[float, int]] = deque()
+        """How much was done after how many seconds without these waits, for the last while."""
         self.was_refused: bool = False
         """Whether the service has refused a request for its limit since then: the forecast counts on a higher limit."""
         self.under_way: int = 0
@@ -106,8 +114,10 @@ class Activity(ProgressListener):
         uploads = len(plan.uploads) + plan.later - sum(len(refusal.uploads) for refusal in refusals)
         with self.lock:
             self.total, self.done, self.name = uploads + removed, 0, ""
-            self.began_at = self.ticks()
+            self.began_at = self._waits_end = self.ticks()
             self.eta_at = self.began_at + eta
+            self._waited = 0.0
+            self._paces.clear()
             self.was_refused = False
             self._first_alone = plan.first_upload_alone
             removed_at_once = [] if refusals else plan.class_removals
@@ -199,6 +209,17 @@ class Activity(ProgressListener):
         left = self.total - self.done
         return after + (after - self.began_at) / self.done * left if self.done else 0.0
 
+    def end_by_work(self) -> float:
+        """When all is done at the earliest, if it goes on as in the last while without the waits, for instance where a
+        disk is slow; 0 where too little is known."""
+        if not self._paces:
+            return 0.0
+        before, done = self._paces[0]
+        seconds, count = self._worked() - before, self.done - done
+        if seconds < LEAST_PACE_SECONDS or count < LEAST_DONE:
+            return 0.0
+        return self.ticks() + seconds / count * (self.total - self.done)
+
     def end_by_answers(self) -> float:
         """When all is done at the earliest, if each answer takes as long as those of this run did; 0 where nothing is
         known of that. The first upload of a store, and the view that checks it, go before the others."""
@@ -233,6 +254,8 @@ class Activity(ProgressListener):
 
     def _waiting(self, seconds: float, why: str) -> ActivityWait:
         until = self.ticks() + seconds
+        self._waited += max(0.0, until - max(self._waits_end, self.ticks()))
+        self._waits_end = max(self._waits_end, until)
         before = self._last_wait
         # The same wait, reported again: its end must not jump from one second to the next and back, also where its
         # reason counts what others have sent meanwhile.
@@ -242,6 +265,11 @@ class Activity(ProgressListener):
             self._last_wait = ActivityWait(before.until, why, before.until_time)
         assert self._last_wait is not None
         return self._last_wait
+
+    def _worked(self) -> float:
+        """For how many seconds the plan was carried out, without the waits that were reported."""
+        now = self.ticks()
+        return now - self.began_at - self._waited + max(0.0, self._waits_end - now)
 
     def _counts(self) -> str:
         if self.scan is None or not self.scan[0]:
@@ -253,6 +281,9 @@ class Activity(ProgressListener):
         with self.lock:
             # Another process may have put more into a class than was planned.
             self.done, self.name = min(self.done + samples, self.total), name
+            self._paces.append((self._worked(), self.done))
+            while len(self._paces) > LEAST_DONE + 1 and self._paces[1][0] <= self._paces[-1][0] - PACE_SECONDS:
+                self._paces.popleft()
             if eta:
                 # The removal of a class and a failure tell no time.
                 self.eta_at = self.ticks() + eta

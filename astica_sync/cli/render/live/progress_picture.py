@@ -88,7 +88,7 @@ def left_text(activity: Activity) -> str:
         return ""
     wait = activity.current_wait()
     # A wait for the service's limit may be longer than the last forecast.
-    end = max(activity.eta_at, activity.end_by_answers())
+    end = max(activity.eta_at, activity.end_by_answers(), activity.end_by_work())
     end = end if wait is None else max(end, wait.until)
     other = activity.further_wait()
     end = end if other is None else max(end, other.until)
@@ -98,7 +98,7 @@ def left_text(activity: Activity) -> str:
         begins = activity.ticks() if wait is None else max(activity.ticks(), wait.until)
         end = max(end, activity.end_by_pace(begins))
     rest = end - activity.ticks()
-    # The forecast counts the request limit and no conversion: 0 s would not be true while something is left.
+    # The forecast counts the request limit alone: 0 s would not be true while something is left.
     return f"{countdown(rest)} left" if rest > 0 else ""
 
 
