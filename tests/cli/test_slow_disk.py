@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +21,8 @@ from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.verbosity import Verbosity
 from astica_sync.cli.render.watch_output import JsonWatchOutput, KeyAction, QuietWatchOutput
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
-from tests.harness.shell import Shell
+from astica_sync.errors import StoreError
+from tests.harness.shell import Shell, fill
 from tests.watch.test_watch_screen import SIZES, drawn, store_view, view_of
 
 
@@ -116,6 +118,27 @@ def test_a_command_says_it_while_it_looks_for_its_store(
     with pytest.raises(Exception, match="no store"):
         find(tmp_path)
     assert seen == [str(tmp_path)] * 4
+
+
+def test_the_log_and_the_page_say_it_while_they_read_the_store(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Path] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "reads", lambda self, folder: said.append(folder))
+
+        def stuck(*arguments: object) -> NoReturn:
+            raise StoreError(f"read while {said[-1]} was watched", "as the test wants it")
+
+        store = fill(tmp_path / "photos", {"Can": 1})
+        assert shell("init", store, "--create", "Cans", "--purpose", "test").code == 0
+        for command, read in (("log", "local.db.journal.Journal.history"), ("page", "page.server.find")):
+            patch.setattr(f"astica_sync.{read}", stuck)
+            said.clear()
+            ran = shell(command, "--store", store)
+            assert f"read while {store} was watched" in ran.err, ran.err
+            # Twice by its name, in the log where it is looked for, and where it is read.
+            assert len(said) == {"log": 4, "page": 3}[command], (command, said)
 
 
 def test_reading_ends_its_threads(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import click
 
 from astica_sync.cli.open_store import find, store_option
 from astica_sync.cli.point_in_time import PointInTime
+from astica_sync.cli.render.live.progress import reading
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import json_line, json_name, safe
 from astica_sync.clock import local_time
@@ -49,25 +50,27 @@ def log(store: Path | None, limit: int | None, since: float | None, titles: tupl
 
     if limit is None and since is None:
         limit = USUAL
-    with contextlib.closing(Journal(find(store).journal_db, "log")) as journal:
-        for event in reversed(list(journal.history(limit, since, _known_titles(journal, titles)))):
-            if as_json:
-                entry = {
-                    "at": event.at,
-                    "action": event.action,
-                    "class": event.class_title,
-                    "path": json_name(event.path),
-                    "uid": event.uid,
-                    "sample_id": event.sample_id,
-                    "outcome": event.outcome,
-                    "reason": event.reason,
-                }
-                click.echo(json_line(entry))
-                continue
-            when = local_time(event.at, seconds=True)
-            outcome = "" if event.outcome == "done" else f"  {event.outcome}"
-            reason = f"  ({event.reason})" if event.reason else ""
-            print_lines([f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}"])
+    layout = find(store)
+    with reading(layout.root), contextlib.closing(Journal(layout.journal_db, "log")) as journal:
+        events = list(journal.history(limit, since, _known_titles(journal, titles)))
+    for event in reversed(events):
+        if as_json:
+            entry = {
+                "at": event.at,
+                "action": event.action,
+                "class": event.class_title,
+                "path": json_name(event.path),
+                "uid": event.uid,
+                "sample_id": event.sample_id,
+                "outcome": event.outcome,
+                "reason": event.reason,
+            }
+            click.echo(json_line(entry))
+            continue
+        when = local_time(event.at, seconds=True)
+        outcome = "" if event.outcome == "done" else f"  {event.outcome}"
+        reason = f"  ({event.reason})" if event.reason else ""
+        print_lines([f"{when}  {event.action:<12}  {safe(_name(event))}{outcome}{safe(reason)}"])
     return 0
 
 

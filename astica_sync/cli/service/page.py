@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from astica_sync.cli.open_store import store_option
+from astica_sync.cli.render.live.progress import reading
 from astica_sync.config import machine_state_folder
 from astica_sync.errors import AsticaSyncError, ConfigError
 from astica_sync.file_owner import make_private_folder
@@ -60,9 +61,10 @@ def page(store: Path | None, port: int, no_open: bool, preview_network: Path | N
             f"the page needs {error.name}, which is not installed", "Run: pip install 'astica-sync[page]'"
         ) from None
 
-    opening = contextlib.ExitStack()
+    opening, looking = contextlib.ExitStack(), contextlib.ExitStack()
 
     def ready(address: str) -> None:
+        looking.close()
         click.echo(f"The page is at {address}")
         click.echo("The address works once, in one browser. Ctrl-C ends the page.")
         if not no_open:
@@ -72,7 +74,8 @@ def page(store: Path | None, port: int, no_open: bool, preview_network: Path | N
         opening.close()
         click.echo(f"For another browser: {address}")
 
-    with opening:
+    with opening, looking:
+        looking.enter_context(reading(store if store is not None else Path()))
         serve(store, port, ready, announce, network=preview_network, held_out=held_out)
     return 0
 
