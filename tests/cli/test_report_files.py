@@ -1,5 +1,6 @@
 """A report is written where nothing is, or over an earlier one: never over an image, a record or another document."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -105,3 +106,17 @@ def test_what_cannot_be_read_is_not_replaced(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(AsticaSyncError, match=r"cannot write .*: Permission denied"):
         check_report_file(file, "--html", refuse)
+
+
+def test_a_report_in_the_store_is_said_with_the_line_that_leaves_it_out(shell: Shell, pushed: Path) -> None:
+    report = pushed / "my report.html"
+    for options in ((), ("--json",)):
+        said = " ".join(shell("inspect", pushed, "--no-features", "--html", report, *options).err.split())
+        assert "my report.html is in the store and no image" in said
+    rule, file = said.partition("leave it out: echo ")[2].split(" >> ")
+    assert Path(file) == pushed / ".astica-ignore"
+    Path(file).write_text(shlex.split(rule)[0] + "\n")
+    problems = shell("status", "--store", pushed, "--offline", "--json").json["problems"]
+    assert not [one for one in problems if one["path"] == report.name]
+    assert "in the store" not in shell("inspect", pushed, "--no-features", "--html", report).err
+    assert "in the store" not in shell("inspect", pushed, "--no-features", "--html", pushed.parent / "r.html").err

@@ -1,12 +1,16 @@
 """Writes a report of one file, over an earlier report and nothing else."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from astica_sync.cli.render.messages import print_note
+from astica_sync.cli.render.text import safe
 from astica_sync.errors import AsticaSyncError
-from astica_sync.local.layout import STATE_DIR
+from astica_sync.local.layout import IGNORE_FILE, STATE_DIR
+from astica_sync.shell_quote import quote_path
 
 _HEAD_BYTES = 1_000
 
@@ -50,6 +54,29 @@ def write_report(file: Path, html: str) -> None:
         write_user_file(file, html.encode("utf-8", "backslashreplace"), 0o600)
     except OSError as error:
         raise _cannot_write(file, "--html", error) from error
+
+
+def note_in_store(file: Path, root: Path) -> None:
+    """Notes that the file which was written is in the store, and how to leave it out there; nothing where it is
+    elsewhere, or left out already."""
+    from astica_sync.local.scan.ignore import Ignore
+
+    try:
+        path = (file.parent.resolve() / file.name).relative_to(root.resolve()).as_posix()
+        if Ignore.load(root).skips_below(path):
+            return
+    except (OSError, ValueError, AsticaSyncError):
+        return
+    place = quote_path(str(root / IGNORE_FILE))
+    print_note(
+        f"{safe(file.name)} is in the store and no image, so astica-sync status lists it as a problem. Write it to "
+        f"another folder, or leave it out: echo {quote_path(_as_rule(path))} >> {place}"
+    )
+
+
+def _as_rule(path: str) -> str:
+    """The line of an ignore file that is about this path alone."""
+    return "/" + re.sub(r"([\\*?\[\] ])", r"\\\1", path)
 
 
 def read_head(file: Path, count: int = _HEAD_BYTES) -> bytes:

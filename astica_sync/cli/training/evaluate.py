@@ -10,7 +10,7 @@ from astica_sync.cli.exit_codes import DONE, SOME_FAILED
 from astica_sync.cli.open_store import FOLDER, open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm, print_lines, terminal_width
-from astica_sync.cli.render.report_file import check_report_file, write_report
+from astica_sync.cli.render.report_file import check_report_file, note_in_store, write_report
 from astica_sync.cli.render.text import duration, json_line, number, safe
 from astica_sync.errors import GuardRefused
 
@@ -128,6 +128,9 @@ def evaluate(
             click.echo(f"\nReport: {safe(str(html))}")
         if predictions is not None:
             click.echo(f"\nAnswers: {safe(str(predictions))}")
+    for file in (html, predictions):
+        if file is not None:
+            note_in_store(file, opened.layout.root)
     return SOME_FAILED if evaluation.failed or evaluation.refused else DONE
 
 

@@ -10,7 +10,7 @@ import click
 from astica_sync.cli.open_store import FOLDER, open_store
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
-from astica_sync.cli.render.report_file import check_report_file, write_report
+from astica_sync.cli.render.report_file import check_report_file, note_in_store, write_report
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
 from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.errors import AsticaSyncError
@@ -101,6 +101,8 @@ def inspect(
         print_lines(_lines(found, chosen, limit))
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
+    if html is not None:
+        note_in_store(html, opened.layout.root)
     return 0
 
 
