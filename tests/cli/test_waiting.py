@@ -253,7 +253,7 @@ def test_what_is_left_is_no_shorter_than_the_wait_for_the_limit(
     time.now += 30.0
     off_terminal.next_request(7.0, "the service refused a request because of its rate limit")
     shown = plain_line(off_terminal)
-    assert shown.startswith("0 of 40 done, 7 s left; next request in 7 s"), shown
+    assert shown.startswith("0 of 40 samples done, 7 s left; next request in 7 s"), shown
     assert shown.endswith("because of its rate limit; if another program uses this key, lower ASTICA_LIMIT")
     off_terminal.waits(12.0, "the service refused a request because of its rate limit")
     assert "lower ASTICA_LIMIT" in capsys.readouterr().err
@@ -275,7 +275,7 @@ def test_two_reasons_to_wait_are_shown_both(activity: Activity, time: Time) -> N
         r"command's",
         shown,
     )
-    assert plain_line(activity).startswith("0 of 40 done, 90 s left; waiting 40 s"), "the later one decides"
+    assert plain_line(activity).startswith("0 of 40 samples done, 90 s left; waiting 40 s"), "the later one decides"
     activity.waits(40.0, WAIT_REASON)
     assert "also until" not in state_text(activity), "the same reason is one, whatever it counts"
 
@@ -284,7 +284,7 @@ def test_no_rest_is_shown_once_the_forecast_is_over_and_work_is_left(activity: A
     activity.planned(uploads(2), [], 1.0)
     assert "1 s left" in plain_line(activity)
     time.now += 1.5
-    assert plain_line(activity).startswith("0 of 2 done; ") and "left" not in plain_line(activity)
+    assert plain_line(activity).startswith("0 of 2 samples done; ") and "left" not in plain_line(activity)
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -344,7 +344,7 @@ def test_off_a_terminal_a_line_comes_every_few_seconds_and_none_when_quick(
         if line := capsys.readouterr().err:
             lines.append(line)
     assert len(lines) == 6 and len(set(lines)) == 6
-    assert lines[0].startswith("0 of 1,999 done, 21 min 55 s left; ")
+    assert lines[0].startswith("0 of 1,999 samples done, 21 min 55 s left; ")
     off_terminal.close()
     time.now += 60.0
     off_terminal.tick()

@@ -106,7 +106,9 @@ def plain_line(activity: Activity) -> str:
     """All of it in one line, for an output that is no terminal."""
     parts = [state_text(activity)]
     if activity.total:
-        parts.insert(0, f"{activity.done:,} of {activity.total:,} done, {left_text(activity)}".rstrip(", "))
+        parts.insert(
+            0, f"{activity.done:,} of {number(activity.total, 'sample')} done, {left_text(activity)}".rstrip(", ")
+        )
     if activity.bytes_sent:
         parts += traffic(activity)
     return "; ".join(parts)
