@@ -9,9 +9,9 @@ from pathlib import Path
 
 import xxhash
 
-from astica_sync.clock import Clock
+from astica_sync.clock import Clock, local_time
 from astica_sync.core.mirror.plan_copies import content_of, is_checked_now, is_of_mirror, plan_copies
-from astica_sync.errors import StoreError
+from astica_sync.errors import MirrorFailed, StoreError
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
@@ -19,6 +19,7 @@ from astica_sync.local.store_sentinel import read_sentinel
 from astica_sync.mirror.in_parallel import THREADS, in_parallel
 from astica_sync.mirror.mirror_status import MirrorRecord, read_record, write_record
 from astica_sync.mirror.place import Place
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 
 TURNS = 100
@@ -55,6 +56,7 @@ def mirror_backup(
     clock: Clock,
     *,
     verify_all: bool = False,
+    anew: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Mirrored:
@@ -64,10 +66,11 @@ def mirror_backup(
 
     Args:
         verify_all: read every object back.
+        anew: make a new copy where the last one is gone.
         on_progress: called with how many objects of how many are done.
 
     Raises:
-        MirrorFailed: the mirror cannot be used.
+        MirrorFailed: the mirror cannot be used, or the last copy is gone from it.
         StoreError: the backup cannot be read.
         Interrupted: the user asked to stop.
     """
@@ -75,7 +78,7 @@ def mirror_backup(
     tried_at = clock.now()
     last = before.done_at if before is not None and before.place == place.name else None
     try:
-        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, tried_at)
+        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, anew, tried_at)
     except StoreError as error:
         # A place that never had a copy, as one that was mistyped, does not take the place of one that has.
         if before is None or before.place == place.name or before.done_at is None:
@@ -97,11 +100,18 @@ class _Run:
         self._files = FileSystem()
         self._done = Mirrored()
 
-    def run(self, last: float | None, verify_all: bool, tried_at: float) -> Mirrored:
+    def run(self, last: float | None, verify_all: bool, anew: bool, tried_at: float) -> Mirrored:
         """``last`` is when the last whole copy to this mirror ended, ``tried_at`` when this one began: its day says
         which part is read back."""
         here, changed = self._list_backup(last)
         there = {name: size for name, size in self._place.sizes() if is_of_mirror(name)}
+        if last is not None and here and not there and not anew:
+            # The folder that a disk is mounted at is there without the disk as well, and so is another, empty bucket.
+            raise MirrorFailed(
+                f"the copy of {local_time(last)} is gone from {self._place.name}, which is empty",
+                "Mount its disk and try again. If that copy is lost, this makes a new one: "
+                f"astica-sync backup mirror {quote_path(self._place.name)} --new",
+            )
         plan = plan_copies(here, there, changed)
         total = len(plan.objects)
         self._done.kept, self._done.objects = plan.kept, plan.kept + total

@@ -141,6 +141,26 @@ def test_a_mirror_that_is_away_blocks_nothing_and_is_shown(shell: Shell, store: 
     assert "the last copy failed" not in status
 
 
+def test_nothing_is_copied_to_the_empty_folder_of_a_disk_that_is_not_mounted(
+    shell: Shell, store: Path, disk: Path
+) -> None:
+    assert shell("backup", "mirror", disk, "--store", store).code == 0
+    mounted = disk.rename(disk.with_name("unmounted"))
+    disk.mkdir()
+    refused = shell("backup", "mirror", disk, "--store", store)
+    assert refused.code == 1 and list(disk.iterdir()) == []
+    assert f"is gone from {disk}, which is empty" in refused.err
+    assert f"astica-sync backup mirror '{disk}' --new" in " ".join(refused.err.split())
+    assert "is gone from" in " ".join(shell("pull-status", "--store", store).out.split())
+    disk.rmdir()
+    mounted.rename(disk)
+    assert "0 objects copied" in shell("backup", "mirror", disk, "--store", store).out
+    shutil.rmtree(disk)
+    disk.mkdir()
+    assert shell("backup", "mirror", disk, "--new", "--store", store).code == 0
+    assert len(objects(disk)) == len(objects(store / ".astica-sync"))
+
+
 def test_a_mistyped_mirror_does_not_take_the_place_of_the_one_that_has_a_copy(
     shell: Shell, store: Path, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,13 +22,17 @@ LINES = 20
 @click.argument("address", metavar="URL")
 @store_option
 @click.option("--verify", type=click.Choice(["share", "all"]), default="share", help="How much is read back.")
+@click.option("--new", "anew", is_flag=True, help="Make a new copy where the last one is gone from the place.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
+def mirror(address: str, store: Path | None, verify: str, anew: bool, as_json: bool) -> int:
     """Copy the backup to a bucket or to another folder.
 
     Copies what the mirror lacks, and removes nothing there. Reads what it wrote back: a hundredth of the objects each
     day, all of them with --verify all; a damaged object is written again. Credentials of a bucket come from the
     environment of its provider. A lost store is rebuilt by: astica-sync backup restore --from URL --to FOLDER
+
+    Copies nothing to a place that had a copy of this store and is empty now, as the folder of a disk that is not
+    mounted, until you say --new.
 
     Says how many files of the store are not in it: the backup has what was uploaded, and no other file.
 
@@ -52,6 +56,7 @@ def mirror(address: str, store: Path | None, verify: str, as_json: bool) -> int:
             place,
             clock,
             verify_all=verify == "all",
+            anew=anew,
             on_progress=FileCounter(progress, clock, "copying"),
             stopping=clock.stopping.is_set,
         )
