@@ -12,7 +12,7 @@ import xxhash
 
 from astica_sync.core.model import content_in_class, fold_title, make_scope, make_uid
 from tests.simulation.account import Account, Reported, Training
-from tests.simulation.service import MODEL
+from tests.simulation.service import MODEL, Sample
 from tests.simulation.vocabulary import IDENTITIES
 from tests.simulation.world import World
 
@@ -312,8 +312,26 @@ class VersionsOracle:
         # A view that lags does not show yet what the store has just sent, as if it had been removed after the request.
         hidden = bool(lag)
         return any(
-            sample.made >= since and (hidden or sample.late or sample.again or sample.origin != store.name)
+            sample.made >= since
+            and (
+                hidden
+                or sample.late
+                or sample.again
+                or sample.origin != store.name
+                or self._was_on_its_way(sample, asking)
+            )
             for sample in self.oracle.service.ever
+        )
+
+    def _was_on_its_way(self, sample: Sample, asking: Asking) -> bool:
+        """Whether an upload of this store had been sent before the training was asked for, and was carried out after
+        the view before it."""
+        sendings = self.oracle.books[asking.store].sendings
+        return any(
+            sending.at < asking.at
+            for uid, sent in sendings.items()
+            if uid[: len(sample.uid)] == sample.uid
+            for sending in sent
         )
 
     def _lag(self) -> float:
