@@ -15,7 +15,7 @@ import click
 
 from astica_sync.cli.key_refusals import key_refusals_recorded
 from astica_sync.cli.render.live.progress import Progress, reading
-from astica_sync.cli.render.messages import is_drawn, set_named_store
+from astica_sync.cli.render.messages import is_asking, is_drawn, set_named_store
 from astica_sync.cli.render.status_output import Price
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
@@ -233,14 +233,16 @@ def read_watch_status(layout: Layout) -> tuple[WatchStatus | None, bool]:
 
 @contextlib.contextmanager
 def clean_stop(clock: SystemClock) -> Iterator[None]:
-    """Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop; the next one interrupts immediately. A hang-up
-    that is ignored, as under nohup(1), stays ignored."""
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop; the next one interrupts immediately, and so
+    does the first one while a question waits for its answer. A hang-up that is ignored, as under nohup(1), stays so.
+    """
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def stop(number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             _leave_closed_terminal(terminals)
-        if clock.stopping.is_set():
+        if clock.stopping.is_set() or is_asking():
+            clock.stopping.set()
             raise KeyboardInterrupt
         clock.stopping.set()
         if not is_drawn():

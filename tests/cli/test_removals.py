@@ -219,7 +219,7 @@ def at_terminal(
     shell: Shell, command: tuple[str, ...], answer: str, meanwhile: Callable[[], object] = lambda: None
 ) -> tuple[str, int]:
     """Runs a command on a terminal of its own and answers its question; what was shown, and its exit code.
-    ``meanwhile`` happens after the question and before the answer."""
+    ``meanwhile`` happens after the question and before the answer. The answer ``"\\x03"`` interrupts it."""
     master, slave = pty.openpty()
     process = shell.start(*command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
@@ -239,7 +239,11 @@ def at_terminal(
             shown += piece
             if not answered and b"[y/N]" in shown:
                 meanwhile()
-                os.write(master, answer.encode())
+                if answer == "\x03":
+                    # The terminal is not the one that controls the process.
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(master, answer.encode())
                 answered = True
         return shown.decode("utf-8", "replace"), process.wait(10)
     finally:
@@ -247,6 +251,12 @@ def at_terminal(
             process.send_signal(signal.SIGKILL)
             process.wait()
         os.close(master)
+
+
+def test_an_interrupt_at_the_question_ends_the_push_at_once(shell: Shell, many: Path) -> None:
+    shutil.rmtree(many / "Can")
+    shown, code = at_terminal(shell, ("push", "--store", str(many)), "\x03")
+    assert code == 130 and "stops immediately" not in shown
 
 
 def test_with_a_limit_of_one_request_a_class_is_removed_sample_by_sample(

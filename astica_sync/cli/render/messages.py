@@ -44,6 +44,15 @@ _drawn: list[Callable[[], None]] = []
 """What erases that which is drawn on the terminal now, if anything is."""
 
 
+_asking: list[str] = []
+"""The question that waits for an answer, if one does."""
+
+
+def is_asking() -> bool:
+    """Whether a question waits for its answer: nothing else goes on, so a request to stop ends the question."""
+    return bool(_asking)
+
+
 def set_drawn(erase: Callable[[], None] | None) -> None:
     """Something is drawn on the terminal, which ``erase`` removes before a line is printed; None: nothing is."""
     _drawn[:] = [erase] if erase is not None else []
@@ -198,7 +207,11 @@ def confirm(question: str, *, default: bool = False, err: bool = True) -> bool:
     for line in before:
         click.echo(line, err=err)
     usual = "y" if default else "n"
-    return bool(click.prompt(last, default=usual, show_default=False, value_proc=read, err=err))
+    _asking.append(question)
+    try:
+        return bool(click.prompt(last, default=usual, show_default=False, value_proc=read, err=err))
+    finally:
+        _asking.clear()
 
 
 def print_note(text: str) -> None:
