@@ -47,7 +47,7 @@ def holds(sandbox: RunningSandbox, model_id: int, image: bytes) -> bool:
 
 def state(store: Path) -> dict[str, object]:
     file = store / ".astica-sync" / "watch.json"
-    return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None}
+    return json.loads(file.read_bytes()) if file.exists() else {"state": None, "agreed_at": None, "refusals": []}
 
 
 def test_a_new_file_costs_one_request_a_rename_or_a_deleted_new_file_none(
@@ -155,6 +155,24 @@ def test_the_guard_stops_removals_only_until_a_push_confirms_them(
     assert in_sync(sandbox, model_id, store)
     draw(store / "Bottle" / "newer.png", 601)
     wait_until(lambda: in_sync(sandbox, model_id, store))
+
+
+@pytest.mark.long
+def test_a_restore_that_moves_images_back_ends_the_question_about_them(shell: Shell, watch: Start, store: Path) -> None:
+    """The restore scans the store, so the watcher may find nothing new in the index."""
+    for number in range(11):
+        draw(store / "Can" / f"more-{number}.png", 610 + number)
+    assert shell("push", "--store", store).code == 0
+    running = watch(store)
+    wait_until(lambda: running.reported("watching"))
+    for file in sorted((store / "Can").glob("more-*.png")):
+        file.rename(store / "Bottle" / file.name)
+    wait_until(lambda: any("'Can'" in str(refusal) for refusal in state(store)["refusals"]))
+    wait_until(lambda: sum("Bottle/more-" in one["text"] for one in running.events) == 11)
+    moved = shell("backup", "restore", "--since", "1h", "--move-back", "--store", store)
+    assert "11 files moved back" in moved.out, moved
+    # Much sooner than the next observation, which would end it as well.
+    wait_until(lambda: not any("'Can'" in str(refusal) for refusal in state(store)["refusals"]), seconds=15)
 
 
 @pytest.mark.long
