@@ -352,7 +352,8 @@ class Oracle:
                 notes.confirmed.add(fields["uid"])
         elif path == "/model/sample_remove" and not_done:
             notes.removed.discard(fields["sample_id"])
-        elif path in ("/model/sample_remove", "/model/class_remove") and reply.proof == "done":
+        elif path in ("/model/sample_remove", "/model/class_remove") and reply.proof == "done" and not run.ended:
+            # A run that an error has ended notes no answers: to the store, what was under way is in doubt.
             inside = notes.view.by_id.values() if notes.view else ()
             gone = {seen.sample_id for seen in inside if seen.class_id == fields.get("class_id")}
             self._note_losses(run, notes, gone | {fields.get("sample_id")})

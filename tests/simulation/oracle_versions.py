@@ -111,7 +111,7 @@ class VersionsOracle:
                 self.book(run.store).askings.remove(asking)
         elif path == "/model/create":
             attempt = self.create_attempts.get(run.store.machine.name)
-            if attempt and reply.proof in ("not done", "refused"):
+            if attempt and run.run_id in attempt.sendings and reply.proof in ("not done", "refused"):
                 attempt.sendings.remove(run.run_id)
         return path in ("/model/model_train", "/model/create", "/model/list", "/detect")
 
@@ -405,7 +405,8 @@ class VersionsOracle:
         need = run.oracle_notes.started + QUARANTINE - 1e-6
         if attempt.sendings and not any(asked >= need for asked, _ in run.oracle_notes.lists):
             world.violate(5, f"{run.name} makes the model {title!r} again without having looked for the first")
-        attempt.sendings.append(run.run_id)
+        # A run that has looked for the earlier ones knows that they were not carried out.
+        attempt.sendings = [run.run_id]
 
     def created(self, run: "Run", model_id: int, title: str) -> None:
         """A run has printed the id of the model that it created."""
