@@ -20,7 +20,13 @@ from astica_sync.core.recipe import ALL, LARGEST_SIDE, NONE, SMALLEST_SIDE, Reci
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
-from astica_sync.service_address import checked_address, checked_budget_address, is_this_machine, shown_address
+from astica_sync.service_address import (
+    checked_address,
+    checked_budget_address,
+    checked_executor_address,
+    is_this_machine,
+    shown_address,
+)
 from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 from astica_sync.system.user_folders import CONFIG_VARIABLE, user_folder, user_state_folder
@@ -47,6 +53,10 @@ def _url(value: object) -> str:
 def _budget(value: object) -> SecretAddress:
     address = checked_budget_address(value if isinstance(value, str) else "")
     return SecretAddress(address, shown_address(address))
+
+
+def _executor(value: object) -> str:
+    return checked_executor_address(value if isinstance(value, str) else "?")
 
 
 def _text(value: object) -> str:
@@ -230,6 +240,14 @@ SETTINGS = (
         _count,
         "which page of a TIFF, or frame of a GIF, WebP or AVIF, is sent; of one that has fewer the last",
     ),
+    Setting(
+        "executor",
+        "ASTICA_EXECUTOR",
+        "",
+        _executor,
+        "Dask cluster whose workers read the images for `inspect`, as dask://HOST:8786; without one, this machine does",
+        NEVER,
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -257,6 +275,7 @@ class Settings:
     quality: int
     background: str
     frame: int
+    executor: str
     sources: Mapping[str, str]
 
     @property
@@ -336,7 +355,7 @@ def _parse(setting: Setting, value: object, source: str) -> Any:
                 f"{setting.name} is not an address that can be used, in {source}", f"Set it to {error}."
             ) from None
         # An address may have a password in it.
-        shown = repr(shown_address(value) if setting.parse is _url and isinstance(value, str) else value)
+        shown = repr(shown_address(value) if setting.parse in (_url, _executor) and isinstance(value, str) else value)
         shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
         raise ConfigError(f"{setting.name} is {shown} in {source}", f"Set it to {error}.") from None
 

@@ -15,7 +15,8 @@ AsticaSyncError
 │  ├─ SourceChanged        a file has changed since the scan
 │  ├─ Collision            two different files have the same content hash
 │  ├─ BackupDamaged        an object of the backup is missing or has other bytes than its name says
-│  └─ MirrorFailed         the mirror of the backup cannot be used
+│  ├─ MirrorFailed         the mirror of the backup cannot be used
+│  └─ ExecutorFailed       the cluster that is to read images cannot be used
 ├─ RemoteError             the service; ``outcome`` tells what the error proves about the request
 │  ├─ Unreachable          nothing was sent
 │  ├─ RateLimited          refused for the limit: nothing was done
@@ -123,6 +124,10 @@ class BackupDamaged(StoreError):
 
 class MirrorFailed(StoreError):
     """The mirror of the backup cannot be opened, listed, read or written."""
+
+
+class ExecutorFailed(StoreError):
+    """The cluster that is to read images cannot be reached, or does not do the work; what it has done is kept."""
 
 
 class Outcome(StrEnum):

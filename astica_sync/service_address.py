@@ -59,6 +59,33 @@ def checked_budget_address(text: str) -> str:
     return address
 
 
+LOCAL_EXECUTOR = "local"
+_DASK_SCHEMES = ("dask", "dask+tls")
+_DASK_PORT = 8786
+
+
+def checked_executor_address(text: str) -> str:
+    """The address of a Dask scheduler with its port, "" for this machine alone.
+
+    Raises:
+        ValueError: says which address is expected.
+    """
+    address = text.strip()
+    if address in ("", LOCAL_EXECUTOR):
+        return ""
+    try:
+        parts = urlsplit(address)
+        port = _DASK_PORT if parts.port is None else parts.port
+        usable = parts.scheme in _DASK_SCHEMES and bool(parts.hostname) and port != 0 and address.isprintable()
+        bare = parts.username is None and parts.path in ("", "/") and not parts.query and not parts.fragment
+    except ValueError:
+        usable = False
+    if not usable or not bare or " " in address:
+        raise ValueError("local, or the address of a Dask scheduler such as dask://HOST:8786")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}"
+
+
 def spelled_address(address: str) -> str:
     """The address for a question: a host with letters other than ASCII, which may look like the ones of another host,
     is shown as name servers are asked for it as well."""

@@ -57,8 +57,10 @@ ARROWS: dict[str, set[str]] = {
     },
     "features": {"errors"},
     "likeness": set(),
+    "executor": {"core", "errors", "system"},
     "inspect": {
         "core",
+        "executor",
         "local",
         "sync",
         "training",
@@ -151,6 +153,7 @@ ARROWS: dict[str, set[str]] = {
         "page",
         "exchange",
         "doctor",
+        "executor",
         "inspect",
         "inbox",
         "mirror",
@@ -169,6 +172,8 @@ NAMES = {"__main__": "entry", "__init__": "version"}
 # What only some may use: a folder of the package, or one file of it.
 HOMES: dict[str, set[str]] = {
     "click": {"cli"},
+    "dask": {"executor/dask_cluster"},
+    "distributed": {"executor/dask_cluster"},
     "filelock": {"local", "remote", "system/native_lock", "doctor/check_disk", "doctor/probe/probe_lock"},
     "httpcore": {"remote"},
     "httpx": {"remote"},

@@ -260,3 +260,31 @@ def test_settings_below_the_current_folder_are_never_the_users(
             file()
         monkeypatch.setenv(variable, str(tmp_path / "mine"))
         assert file().is_relative_to(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("local", ""),
+        (" dask://host:8786 ", "dask://host:8786"),
+        ("dask://host", "dask://host:8786"),
+        ("dask+tls://Host:1/", "dask+tls://host:1"),
+        ("dask://[::1]:8786", "dask://[::1]:8786"),
+    ],
+)
+def test_an_executor_is_this_machine_or_a_scheduler(given: str, address: str) -> None:
+    assert load_settings({"ASTICA_EXECUTOR": given}).executor == address
+    assert load_settings({}, flags={"executor": given}).executor == address
+    assert load_settings({}).executor == ""
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["host", "host:8786", "tcp://host:8786", "dask://", "dask://:8786", "dask://host:x", "dask://host:0",
+     "dask://host/a", "dask://host?a", "dask://a b:1", "dask://user:word@host:8786", "dask://[:1", 8786, True],
+)  # fmt: skip
+def test_another_address_of_an_executor_is_refused(given: object) -> None:
+    with pytest.raises(ConfigError, match="executor is") as raised:
+        load_settings({}, flags={"executor": given})
+    assert raised.value.hint == "Set it to local, or the address of a Dask scheduler such as dask://HOST:8786."
+    assert "word" not in str(raised.value)

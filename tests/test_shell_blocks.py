@@ -30,6 +30,7 @@ ENDLESS = re.compile(r"astica-sync (watch(?! --once| status| pause| resume| inst
 """Commands that go on until they are stopped."""
 CANNOT_RUN = {
     "s3://": "there is no such bucket; tests/mirror and tests/exchange run the same commands on a local S3 server",
+    "dask://": "there is no such cluster; tests/cli/test_inspect_on_a_cluster.py runs the same command on a local one",
     "sandbox --like": "it needs the file of a probe; tests/doctor makes one and starts such a sandbox",
 }
 PAGES = {

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from astica_sync.errors import Interrupted
-from astica_sync.features.extractor import load_extractor
+from astica_sync.executor.file_work import FileExecutor, FileWork
+from astica_sync.executor.thread_executor import ThreadExecutor
 from astica_sync.features.ridge_head import RidgeHead
+from astica_sync.inspect.describe_images import ImageDescriber
 from astica_sync.inspect.findings import (
     Finding,
     Image,
@@ -26,24 +27,25 @@ from astica_sync.inspect.findings import (
     in_order,
 )
 from astica_sync.inspect.measure_image import measure_image
+from astica_sync.inspect.work_on_worker import measure_shard, read_content
 from astica_sync.likeness.find_pairs import FIT, Candidates, PicturePair, confirm, find_candidates, judge
 from astica_sync.likeness.small_picture import HASHES, SmallPicture, decode, read_hashes
 from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
-from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.prepare.image_as_sent import check_as_sent
-from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.local.image.worker_pool import WORKERS
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.evaluation.held_out_folder import find_held_out
-from astica_sync.training.feature_table import FeatureTable
 from astica_sync.training.label_check import find_contradicted
 
 CACHE = "inspect.db"
 FEATURES = "inspect-features.db"
 LEAST_FOR_OUTLIERS = 10
 FAR = 6.0
+THREADS = 2 * WORKERS
+"""Of this process: each waits for a bounded process part of the time."""
 _BATCH = 512
 
 OnProgress = Callable[[str, int, int], None]
@@ -61,17 +63,24 @@ class Inspection:
 
 
 def inspect_store(
-    session: Session, held_out: Sequence[Path], *, with_features: bool, on_progress: OnProgress = lambda *_: None
+    session: Session,
+    held_out: Sequence[Path],
+    *,
+    with_features: bool,
+    executor: FileExecutor | None = None,
+    on_progress: OnProgress = lambda *_: None,
 ) -> Inspection:
-    """Scans the store and inspects it, together with held-out folders. ``on_progress`` gets a step, and how many of how
-    many it has done.
+    """Scans the store and inspects it, together with held-out folders. ``executor`` reads the images, by default in
+    threads of this process. ``on_progress`` gets a step, and how many of how many it has done.
 
     Raises:
+        ExecutorFailed: the cluster that reads the images does not work; what it has measured is kept.
         StoreError: the store cannot be scanned.
         Unworkable: no process can be started to open images.
         Interrupted: the user asked to stop; what was measured is kept.
     """
     local = session.local
+    executor = executor or ThreadExecutor(THREADS)
     report = _Report(session.runtime.stopping, on_progress)
     session.listener.phase("Scanning the store")
     scan_store(
@@ -96,7 +105,12 @@ def inspect_store(
     state = local.layout.state
     with contextlib.closing(ImageFactsCache(state / CACHE)) as cache, contextlib.closing(Rasterizer()) as rasterizer:
         check = partial(check_as_sent, local.decoder, local.preparer)
-        facts, looked_at, unreadable = _measure(files, cache, rasterizer, check, report)
+        work: FileWork[ImageFacts | str] = FileWork(
+            partial(measure_shard, recipe=local.preparer.recipe),
+            lambda content, path: read_content(path, content),
+            lambda content, path: measure_image(path, content, rasterizer, check),
+        )
+        facts, looked_at, unreadable = _measure(files, cache, executor, work, report)
         for image in images:
             if image.content in unreadable:
                 findings.append(find_unreadable(image, unreadable[image.content]))
@@ -105,9 +119,15 @@ def inspect_store(
         pairs = _find_duplicates(sorted(facts), facts, cache, report)
         findings += find_copies(images, [(one, other, pair.certainty, pair.how) for one, other, pair in pairs])
         if with_features:
-            findings += _check_labels(images, facts, files, rasterizer, state, report)
+            with contextlib.closing(FeatureCache(state / FEATURES)) as features:
+                findings += _check_labels(images, facts, files, ImageDescriber(features, rasterizer, executor), report)
     counts = count_classes(images)
     return Inspection(in_order([*findings, *find_small_classes(counts)]), counts, len(images), looked_at, files)
+
+
+def stopped() -> Interrupted:
+    """The error with which a run ends where the user asked to stop."""
+    return Interrupted("stopped", "What was measured is kept; the same command goes on with the rest.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,40 +143,35 @@ class _Report:
             Interrupted: the user asked to stop.
         """
         if self.stopping():
-            raise Interrupted("stopped", "What was measured is kept; the same command goes on with the rest.")
+            raise stopped()
         self.on_progress(step, done, total)
 
 
 def _measure(
     files: dict[str, Path],
     cache: ImageFactsCache,
-    rasterizer: Rasterizer,
-    check: Callable[[bytes], bytes],
+    executor: FileExecutor,
+    work: FileWork[ImageFacts | str],
     on_progress: OnProgress,
 ) -> tuple[dict[str, ImageFacts], int, dict[str, str]]:
     """What is known of each content, how many had to be looked at, and why some could not be read."""
     facts = cache.find(files)
-    missing = [content for content in files if content not in facts]
+    missing = {content: path for content, path in files.items() if content not in facts}
     unreadable: dict[str, str] = {}
-    with ThreadPoolExecutor(2 * rasterizer.workers, thread_name_prefix="inspect") as pool:
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            made: dict[str, ImageFacts] = {}
-            results = pool.map(lambda content: measure_image(files[content], content, rasterizer, check), batch)
-            try:
-                for content, found in zip(batch, results, strict=True):
-                    if isinstance(found, str):
-                        unreadable[content] = found
-                    else:
-                        made[content] = found
-                    on_progress("Looking at the images", start + len(made), len(missing))
-            except BaseException:
-                # The rest of the batch is not begun.
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            finally:
-                cache.put(made)
-            facts.update(made)
+    made: dict[str, ImageFacts] = {}
+    with contextlib.closing(executor.run(work, missing)) as results:
+        try:
+            for done, (content, found) in enumerate(results, 1):
+                if isinstance(found, str):
+                    unreadable[content] = found
+                else:
+                    facts[content] = made[content] = found
+                on_progress("Looking at the images", done, len(missing))
+                if len(made) == _BATCH:
+                    cache.put(made)
+                    made.clear()
+        finally:
+            cache.put(made)
     return facts, len(missing), unreadable
 
 
@@ -197,11 +212,9 @@ def _check_labels(
     images: Sequence[Image],
     facts: dict[str, ImageFacts],
     files: dict[str, Path],
-    rasterizer: Rasterizer,
-    state: Path,
+    describer: ImageDescriber,
     on_progress: OnProgress,
 ) -> list[Finding]:
-    """Six parameters: what is checked, and what reads it."""
     titles: dict[str, set[str]] = {}
     for image in images:
         if not image.held_out:
@@ -212,18 +225,8 @@ def _check_labels(
     ]
     if len({image.class_title for image in own}) < 2:
         return []
-
-    def read(content: str) -> bytes | None:
-        try:
-            return FileSystem().read_small(files[content], MAX_SOURCE_BYTES)[1]
-        except OSError:
-            return None
-
-    with contextlib.closing(FeatureCache(state / FEATURES)) as cache:
-        progress = lambda done: on_progress("Comparing labels", done, len(own))  # noqa: E731
-        table, known = FeatureTable(load_extractor(), rasterizer, cache, read, progress).rows(
-            [image.content for image in own]
-        )
+    progress = lambda done: on_progress("Comparing labels", done, len(own))  # noqa: E731
+    table, known = describer.rows({image.content: files[image.content] for image in own}, progress)
     own = [image for image, is_known in zip(own, known, strict=True) if is_known]
     rows, labels = table[known], [image.class_title for image in own]
     if len(set(labels)) < 2:

@@ -49,6 +49,15 @@ def measure_image(
     if hash_bytes(data) != content:
         # What is measured is kept under the content.
         return CHANGED
+    return measure_bytes(data, rasterizer, check)
+
+
+def measure_bytes(data: bytes, rasterizer: Rasterizer, check: Callable[[bytes], bytes]) -> ImageFacts:
+    """As ``measure_image``, for the bytes of a file.
+
+    Raises:
+        Unworkable: no worker can be started.
+    """
     try:
         image = check(data)
     except ImageRejected as error:

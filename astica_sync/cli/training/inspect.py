@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from astica_sync.cli.open_store import FOLDER, open_store
+from astica_sync.cli.open_store import FOLDER, find, open_store, settings_for
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import check_report_file, note_in_store, write_report
@@ -52,6 +52,7 @@ _MOST_NAMES = 6
 )
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Show so many of each kind.")
 @click.option("--no-features", is_flag=True, help="Skip wrong labels and outliers, which take longest.")
+@click.option("--executor", metavar="ADDRESS", help="Read the images on the Dask cluster at dask://HOST:8786.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML report to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def inspect(
@@ -60,6 +61,7 @@ def inspect(
     only: tuple[str, ...],
     limit: int,
     no_features: bool,
+    executor: str | None,
     html: Path | None,
     as_json: bool,
 ) -> int:
@@ -72,6 +74,7 @@ def inspect(
     astica-sync inspect
     astica-sync inspect --only wrong-label --limit 50
     astica-sync inspect --held-out ../held-out --html r.html
+    astica-sync inspect --executor dask://host:8786
     """
     from astica_sync.system.optional_packages import require
 
@@ -81,13 +84,28 @@ def inspect(
         raise AsticaSyncError("there is too little memory to open images", f"Free memory, or give it more: {near}")
     if html is not None:
         check_report_file(html, "--html")
-    from astica_sync.inspect.inspect_store import inspect_store
+    from astica_sync.executor.open_executor import open_executor
+    from astica_sync.inspect.inspect_store import THREADS, inspect_store, stopped
+    from astica_sync.inspect.work_on_worker import PACKAGES_FOR_FEATURES
 
+    address = settings_for(find(store), {"executor": executor}, offline=True).executor
+    packages = () if no_features else PACKAGES_FOR_FEATURES
     progress = Progress()
     with open_store(store, progress, offline=True) as opened:
-        found = inspect_store(
-            opened.session, held_out, with_features=not no_features, on_progress=_Rate(progress).report
-        )
+        stopping = opened.session.runtime.stopping
+
+        def pause() -> None:
+            if stopping():
+                raise stopped()
+
+        with open_executor(address, THREADS, packages=packages, pause=pause) as reader:
+            found = inspect_store(
+                opened.session,
+                held_out,
+                with_features=not no_features,
+                executor=reader,
+                on_progress=_Rate(progress).report,
+            )
         progress.phase_ended()
         now = opened.session.runtime.clock.now()
     if html is not None:
