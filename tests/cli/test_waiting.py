@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from astica_sync.cli.render.live import progress as progress_module
-from astica_sync.cli.render.live.progress import Progress
+from astica_sync.cli.render.live.progress import Progress, PushProgress
 from astica_sync.cli.render.live.progress_picture import fit_name, left_text, picture, plain_line, state_text
 from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import countdown
@@ -450,3 +450,29 @@ def test_a_class_that_one_request_removes_takes_no_longer_than_a_sample(activity
     gone = RemoveSample("u", "Can", 1, 1, RemovalReason.ABSENT, "Can/1.jpg")
     activity.planned(Plan(class_removals=(RemoveClass("Can", 1, (gone,) * 100),)), [], 4.0)
     assert left_text(activity) == "4 s left"
+
+
+def test_the_bar_of_a_push_counts_no_image_that_is_known_to_be_unfit(
+    time: Time, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress_module, "DRAW_EVERY", 3600.0)
+    shown = PushProgress()
+    shown.ticks = time
+    plan = uploads(5)
+    shown.rejected = frozenset(upload.uid for upload in plan.uploads[:2])
+    shown.planned(plan, [], 5.0)
+    assert "To upload: 3 samples" in capsys.readouterr().err
+    assert plain_line(shown).startswith("0 of 3 samples done")
+    shown.failed("Can", "Can/00000.jpg", "too small")
+    assert plain_line(shown).startswith("0 of 3 samples done")
+    shown.failed("Can", "Can/00003.jpg", "gone meanwhile")
+    assert plain_line(shown).startswith("1 of 3 samples done")
+    # It can be sent by now, as after another program was installed.
+    shown.uploaded("Can", "Can/00001.jpg", 1.0)
+    assert plain_line(shown).startswith("2 of 4 samples done")
+    capsys.readouterr()
+    shown.rejected = frozenset(upload.uid for upload in plan.uploads)
+    shown.planned(plan, [], 0.0)
+    assert "To upload: 0 samples, to remove: 0 samples; 5 images cannot be sent" in capsys.readouterr().err
+    assert "samples done" not in plain_line(shown)
+    shown.close()

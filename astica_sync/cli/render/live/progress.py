@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,13 +217,20 @@ class PushProgress(Progress):
         self._first_failed_at: float | None = None
         self._unnamed: list[str] = []
         self._leaves_to_list = _is_one_place()
+        self._in_vain: Counter[tuple[str, str]] = Counter()
+        """How many uploads of the plan are of images that an earlier check has found to be unfit, by class and path."""
 
     def planned(self, plan: Plan, refusals: list[Refusal], eta: float) -> None:
-        super().planned(plan, refusals, eta)
+        kept_back = {upload.uid for refusal in refusals for upload in refusal.uploads}
+        in_vain = [one for one in plan.uploads if one.uid in self.rejected and one.uid not in kept_back]
+        with self.lock:
+            super().planned(plan, refusals, eta)
+            self._in_vain = Counter((one.class_title, one.path) for one in in_vain)
+            self.total -= len(in_vain)
         removed = 0 if refusals else len(plan.removed)
-        unfit = sum(one.uid in self.rejected for one in plan.uploads)
-        uploads = self.total - removed - unfit
-        if not self.total:
+        unfit = len(in_vain)
+        uploads = self.total - removed
+        if not self.total and not unfit:
             return
         self._warn_of_twins(plan)
         eta = max(eta, self.end_by_answers() - self.ticks())
@@ -239,14 +247,30 @@ class PushProgress(Progress):
             for line in first((f"  {twin_line(twin)}" for twin in twins), len(twins)):
                 self.note(line)
 
+    def uploaded(self, class_title: str, path: str, eta: float) -> None:
+        with self.lock:
+            # An image that was unfit before, and is not any more.
+            self.total += self._take_in_vain(class_title, path)
+        super().uploaded(class_title, path, eta)
+
     def failed(self, class_title: str, path: str, reason: str) -> None:
         with self.lock:
+            # It fails as it did before, and is no part of what the bar counts.
+            is_counted = not self._take_in_vain(class_title, path)
             self._unnamed.append(f"{path}: {reason}")
             if self._first_failed_at is None:
                 self._first_failed_at = self.ticks()
         if not self._leaves_to_list or len(self._unnamed) > MOST_FAILED:
             self.name_failures()
-        super().failed(class_title, path, reason)
+        if is_counted:
+            super().failed(class_title, path, reason)
+
+    def _take_in_vain(self, class_title: str, path: str) -> bool:
+        """Whether this is one of the images that were left out of the total; each is once."""
+        if not self._in_vain[class_title, path]:
+            return False
+        self._in_vain[class_title, path] -= 1
+        return True
 
     def tick(self) -> None:
         since = self._first_failed_at
