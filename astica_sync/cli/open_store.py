@@ -17,6 +17,7 @@ from astica_sync.cli.key_refusals import key_refusals_recorded
 from astica_sync.cli.render.live.progress import Progress, reading
 from astica_sync.cli.render.messages import is_asking, is_drawn, set_named_store
 from astica_sync.cli.render.status_output import Price
+from astica_sync.cli.stop_signals import stop_signal_arrived, stop_signals_watched
 from astica_sync.clock import SystemClock
 from astica_sync.config import load_key
 from astica_sync.core.plan.guard import Allowance
@@ -152,7 +153,7 @@ def closed_at_end(listener: ProgressListener, clock: SystemClock) -> Iterator[No
     if not isinstance(listener, Progress):
         yield
         return
-    listener.stopping = clock.stopping.is_set
+    listener.stopping = lambda: clock.stopping.is_set() or stop_signal_arrived()
     try:
         yield
     finally:
@@ -246,14 +247,15 @@ def clean_stop(clock: SystemClock) -> Iterator[None]:
             raise KeyboardInterrupt
         clock.stopping.set()
         if not is_drawn():
-            _write("\nastica-sync: stopping after the requests under way; Ctrl-C again stops immediately\n")
+            _write("astica-sync: stopping after the requests under way; Ctrl-C again stops immediately")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        with stop_signals_watched(numbers):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -271,7 +273,21 @@ def _leave_closed_terminal(terminals: Iterable[int]) -> None:
 
 
 def _write(text: str) -> None:
-    """Writes to standard error from a signal handler, which may have interrupted the stream while it was writing."""
+    """Writes rows to standard error from a signal handler, which may have interrupted the stream while it was writing.
+    The first one is empty, since the cursor may be in a row."""
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
-            os.write(sys.stderr.fileno(), text.encode())
+            number = sys.stderr.fileno()
+            columns = os.get_terminal_size(number).columns if os.isatty(number) else 0
+            os.write(number, "\n".join(["", *_rows(text, columns), ""]).encode())
+
+
+def _rows(text: str, columns: int) -> list[str]:
+    """The words of a text in rows of so many columns, 0 for any number; computed without a library, for a handler."""
+    rows: list[str] = []
+    for word in text.split(" "):
+        if not rows or (columns and len(rows[-1]) + 1 + len(word) > columns):
+            rows.append(f"  {word}" if rows else word)
+        else:
+            rows[-1] += f" {word}"
+    return rows

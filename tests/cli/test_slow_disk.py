@@ -72,6 +72,15 @@ def test_the_picture_of_a_step_says_it_in_place_of_the_step() -> None:
     assert activity.is_busy() and activity.is_working()
 
 
+def test_a_stop_is_said_while_the_disk_does_not_answer() -> None:
+    activity = Activity()
+    activity.disk_wait = lambda: "reading /nas takes long; waiting for the disk, 3 s"
+    activity.stopping = lambda: True
+    assert state_text(activity) == (
+        "stopping, once the disk answers: reading /nas takes long; waiting for the disk, 3 s"
+    )
+
+
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time by the clock of a progress whose disk does not answer and that only the test lets draw."""

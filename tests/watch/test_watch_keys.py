@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from astica_sync.cli.daily import status as status_command
 from astica_sync.cli.render.live import watch_screen
 from astica_sync.cli.render.live.in_encoding import InEncoding
-from astica_sync.cli.render.live.watch_picture import watch_picture
+from astica_sync.cli.render.live.watch_picture import StoreView, watch_picture
 from astica_sync.cli.render.live.watch_screen import WatchScreen
+from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.text import display_width, safe, shorten, table
-from astica_sync.cli.render.watch_output import KeyAction
+from astica_sync.cli.render.watch_output import DesktopOutput, KeyAction
 from astica_sync.cli.watch.pause_file import RESUME, pause_store, resume_store
 from astica_sync.cli.watch.run_watch import _keys
 from astica_sync.clock import Wake
@@ -88,6 +90,21 @@ def test_the_answer_to_a_key_goes_with_what_it_is_about(monkeypatch: pytest.Monk
         screen.look()
         screen.draw()
         assert screen._view.notice == ""
+        screen.close()
+
+
+def test_a_request_to_stop_is_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_screen, "is_in_foreground", lambda fd: True)
+    screen, requested = WatchScreen(), [False]
+    DesktopOutput(screen).stops(lambda: requested[0])
+    with open(os.devnull, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        screen._start_drawing()
+        assert not screen._view.is_stopping and not screen._is_working()
+        requested[0] = True
+        assert screen._is_working(), "it is not drawn once a second alone"
+        screen.draw()
+        assert screen._view.is_stopping
         screen.close()
 
 
@@ -201,3 +218,15 @@ def test_a_failure_goes_from_the_view_once_the_file_is_uploaded() -> None:
         ("failed", "Can/b.jpg: broken image"),
         ("uploaded", "Can/a.jpg"),
     ]
+
+
+def test_status_says_as_the_view_does_that_a_watcher_waits_for_a_decision(
+    layout: Layout, status: WatchStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status.state, status.refusals = WatchState.IDLE, ["class 'Can' is missing"]
+    monkeypatch.setattr(status_command, "read_watch_status", lambda layout: (status, True))
+    [line] = status_command._watcher_line(layout)
+    assert ", waiting for a decision, " in line and "idle" not in line
+    assert "● waiting for a decision" in "\n".join(drawn(view_of(StoreView(status, Activity())), 120, 24))
+    status.refusals = []
+    assert ", idle, " in status_command._watcher_line(layout)[0]

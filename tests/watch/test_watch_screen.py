@@ -17,6 +17,7 @@ from rich.console import Console
 
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
 from astica_sync.cli.render.progress_state import Activity
+from astica_sync.cli.render.watch_status_output import watch_status_lines
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.remote.rate_limiter import WAIT_REASON
 from astica_sync.sandbox.embedded import RunningSandbox
@@ -132,6 +133,43 @@ def test_a_failure_says_when_it_is_tried_again() -> None:
     text = "\n".join(drawn(view_of(store), 80, 24))
     assert "● resting" in text and "the service cannot be reached" in text
     assert re.search(r"next attempt in 32 s, at \d\d:\d\d:\d\d", text)
+
+
+def test_a_time_of_the_next_attempt_that_is_past_is_not_shown() -> None:
+    """The attempt is under way by then, or about to begin."""
+    store = store_view(why="the store is in use", next_try_at=NOW - 10)
+    text = "\n".join(drawn(view_of(store), 80, 24))
+    assert "the store is in use" in text and "next attempt" not in text
+    store.status.next_try_at = time.time() - 10
+    assert not any("next attempt" in line for line in watch_status_lines(store.status))
+    store.status.next_try_at = time.time() + 60
+    assert any("next attempt" in line for line in watch_status_lines(store.status))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_store_whose_turn_is_after_another_shows_what_that_one_waits_for(columns: int) -> None:
+    first, second = store_view(), store_view(store="/photos/bottles", state=WatchState.STARTING)
+    first.activity.waits(18.0, WAIT_REASON)
+    text = " ".join(" ".join(drawn(view_of(first, second, events=0), columns, 30)).split())
+    below = text.partition("● starting")[2]
+    assert re.search(rf"its turn is after /photos/cans: waiting 18 s, until \d\d:\d\d:\d\d: {WAIT_REASON}", below), text
+    assert "its turn" not in text.partition("● starting")[0]
+    second.status.state = WatchState.IDLE
+    assert "its turn" not in "\n".join(drawn(view_of(first, second, events=0), columns, 30))
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_a_stop_is_shown_with_what_it_waits_for(columns: int, lines: int) -> None:
+    store = store_view()
+    view = view_of(store)
+    view.is_stopping, view.notice = True, "pausing"
+    assert drawn(view, columns, lines)[-1].rstrip() == "stopping"
+    store.activity.request_sent(1)
+    assert drawn(view, columns, lines)[-1].rstrip() == "stopping after the 1 request under way"
+    store.activity.disk_wait = lambda: "reading /nas takes long; waiting for the disk, 3 s"
+    rows = drawn(view, columns, lines)
+    assert rows[-1].rstrip() == "stopping, once the disk answers"
+    assert "waiting for the disk, 3 s" in " ".join(" ".join(rows).split())
 
 
 TEXTS = st.text(max_size=120)

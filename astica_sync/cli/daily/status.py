@@ -31,6 +31,7 @@ from astica_sync.cli.render.status_output import (
     status_lines,
 )
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
+from astica_sync.cli.render.watch_status_output import state_word
 from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState
@@ -179,4 +180,4 @@ def _watcher_line(layout: Layout) -> list[str]:
     agreed = f"in sync at {local_time(report.agreed_at, seconds=True)}" if report.agreed_at else "not in sync yet"
     why = f" ({pause_text(at)})" if at is not None else f" ({safe(report.why)})" if report.why else ""
     since = local_time(report.since, seconds=True)
-    return [f"Watcher  process {report.pid} since {since}, {report.state}{why}, {agreed}"]
+    return [f"Watcher  process {report.pid} since {since}, {state_word(report)}{why}, {agreed}"]

@@ -60,6 +60,9 @@ class WatchOutput:
         """By store, what notices that its disk does not answer, until ``ended`` is set; before the first ``show``."""
         SlowDiskLines(probes, self._slow_disk).start(ended)
 
+    def stops(self, requested: Callable[[], bool]) -> None:
+        """``requested`` tells whether the user has asked the watcher to stop; before the first ``show``."""
+
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         """Called after each turn of all stores."""
 
@@ -109,6 +112,9 @@ class DesktopOutput(WatchOutput):
 
     def disks(self, probes: Mapping[str, DiskProbe], ended: threading.Event) -> None:
         self._output.disks(probes, ended)
+
+    def stops(self, requested: Callable[[], bool]) -> None:
+        self._output.stops(requested)
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         self._output.show(statuses)

@@ -1,5 +1,7 @@
 """The status of a watcher as text, for ``watch status`` and where a live view has ended."""
 
+import time
+
 from astica_sync.cli.render.text import duration, number, safe
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -17,7 +19,7 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
         f"{store}",
         f"  process {status.pid} since {local_time(status.since, seconds=True)}, {state_word(status)}{why}",
     ]
-    if status.next_try_at is not None:
+    if status.next_try_at is not None and status.next_try_at > time.time():
         lines.append(f"  next attempt: {local_time(status.next_try_at, seconds=True)}")
     in_sync_at = local_time(status.agreed_at, seconds=True) if status.agreed_at else "not seen by a watcher yet"
     lines.append(f"  last in sync: {in_sync_at}")

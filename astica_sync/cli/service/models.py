@@ -2,15 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from astica_sync.cli.command_group import CommandGroup
 from astica_sync.cli.open_store import open_account, settings_for
-from astica_sync.cli.render.messages import print_note
-from astica_sync.cli.render.text import json_line, safe, table
+from astica_sync.cli.render.messages import print_note, terminal_width
+from astica_sync.cli.render.text import display_width, json_line, safe, shorten, table
 from astica_sync.cli.service.removal_commands import remove_model
 from astica_sync.clock import local_time
 from astica_sync.config import load_key, machine_state_folder
@@ -42,7 +42,7 @@ def models(ctx: click.Context, as_json: bool) -> int:
     if not listed:
         click.echo("No models yet. To make one: astica-sync init --create TITLE --purpose TEXT")
     else:
-        click.echo("\n".join(_table(listed)))
+        click.echo("\n".join(model_table(listed, terminal_width())))
     return 0
 
 
@@ -100,7 +100,7 @@ def show(model_id: int, as_json: bool) -> int:
         ]
         click.echo(json_line({**_data(observation.model), "class_list": classes}))
         return 0
-    click.echo("\n".join(_table([observation.model])))
+    click.echo("\n".join(model_table([observation.model], terminal_width())))
     if observation.classes:
         rows = [("class", "title", "samples")]
         rows += [(str(entry.class_id), safe(entry.title), f"{entry.samples:,}") for entry in observation.classes]
@@ -128,24 +128,44 @@ def _data(model: ModelInfo) -> dict[str, Any]:
     }
 
 
-def _table(models: Sequence[ModelInfo]) -> list[str]:
-    rows = [("model", "title", "samples", "classes", "version", "trained", "created")]
-    rows += [
-        (
-            str(model.model_id),
-            safe(model.title),
-            _or(model.samples),
-            _or(model.classes),
-            safe(model.version or "none"),
-            _day(model.trained_at),
-            _day(model.created_at),
-        )
-        for model in models
-    ]
-    return table(rows, right=(0, 2, 3))
+_COLUMNS: dict[str, Callable[[ModelInfo], str]] = {
+    "model": lambda model: str(model.model_id),
+    "title": lambda model: safe(model.title),
+    "samples": lambda model: _or(model.samples),
+    "classes": lambda model: _or(model.classes),
+    "version": lambda model: safe(model.version or "none"),
+    "trained": lambda model: _time(model.trained_at),
+    "created": lambda model: _time(model.created_at),
+}
+_TITLE = list(_COLUMNS).index("title")
+_RIGHT = ("model", "samples", "classes")
+_TIMES = ("trained", "created")
+_LEFT_OUT_FIRST = ("created", "classes", "version", "trained")
+USUAL_TITLE = 20
+"""A title is cut to no fewer columns than this before another column is left out."""
 
 
-def _day(at: float | None) -> str:
+def model_table(models: Sequence[ModelInfo], room: int | None = None) -> list[str]:
+    """The models in aligned columns. Where those are wider than ``room``, times are dates first; then columns are left
+    out, and titles are cut at last, so that no row is broken."""
+    dates, names = False, list(_COLUMNS)
+    for left_out in ("", "", *_LEFT_OUT_FIRST):
+        names = [name for name in names if name != left_out]
+        rows = [names, *([_cell(name, model, dates) for name in names] for model in models)]
+        right = [names.index(name) for name in _RIGHT if name in names]
+        usual = [[*row[:_TITLE], shorten(row[_TITLE], USUAL_TITLE), *row[_TITLE + 1 :]] for row in rows]
+        if room is None or max(map(display_width, table(usual, right))) <= room:
+            break
+        dates = True
+    return table(rows, right, room, cut=_TITLE)
+
+
+def _cell(name: str, model: ModelInfo, dates: bool) -> str:
+    text = _COLUMNS[name](model)
+    return text.partition(" ")[0] if dates and name in _TIMES else text
+
+
+def _time(at: float | None) -> str:
     return local_time(at) if at else "-"
 
 

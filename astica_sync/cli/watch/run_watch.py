@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from astica_sync.cli.exit_codes import INTERRUPTED
 from astica_sync.cli.open_store import read_watch_status
 from astica_sync.cli.render.text import number
+from astica_sync.cli.stop_signals import stop_signal_arrived, stop_signals_watched
 from astica_sync.cli.watch.pause_file import check_pause, is_paused, pause_store, resume_store
 from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -88,6 +89,7 @@ def run_watch(
         after_turn: list[Callable[[], None]] = [lambda: output.show(statuses)]
         stack.callback(output.close)
         output.keys(_keys(layouts, statuses, wake, look_now))
+        output.stops(lambda: clock.stopping.is_set() or stop_signal_arrived())
         probes = {str(layout.root): DiskProbe(layout.root) for layout in layouts}
         ended = threading.Event()
         stack.callback(ended.set)
@@ -289,7 +291,8 @@ def _signals(clock: "SystemClock", wake: "Wake") -> Iterator[Callable[[], bool]]
     }
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield reload_requested
+        with stop_signals_watched([signal.SIGINT, signal.SIGTERM, signal.SIGQUIT]):
+            yield reload_requested
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

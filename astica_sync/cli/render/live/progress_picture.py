@@ -51,8 +51,8 @@ def state_text(activity: Activity) -> str:
     """What is waited for, until when and for how long; or what is done now."""
     now = activity.ticks()
     if slow := activity.disk_wait():
-        # Before all else: what was reported last is stuck.
-        return safe(slow)
+        # Before all else: what was reported last is stuck. A second Ctrl-C does not end it either.
+        return f"stopping, once the disk answers: {safe(slow)}" if activity.stopping() else safe(slow)
     if activity.stopping():
         rest = f" after the {number(activity.under_way, 'request')} under way" if activity.under_way else ""
         return f"stopping{rest}; Ctrl-C again stops immediately"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from astica_sync.cli.render.live.progress_picture import fit_name, join_fitting, state_text, traffic
 from astica_sync.cli.render.messages import continue_command, name_store, wrap
 from astica_sync.cli.render.progress_state import Activity
-from astica_sync.cli.render.text import countdown, safe, shorten
+from astica_sync.cli.render.text import countdown, number, safe, shorten
 from astica_sync.cli.render.watch_status_output import problem_text, state_word
 from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
@@ -56,12 +56,14 @@ class StoreView:
 
 @dataclass(slots=True)
 class WatchView:
-    """What is drawn. ``log`` has the last events: time, name and text; ``notice`` is the answer to a key."""
+    """What is drawn. ``log`` has the last events: time, name and text; ``notice`` is the answer to a key;
+    ``is_stopping``: the user has asked the watcher to stop."""
 
     stores: list[StoreView] = field(default_factory=list)
     log: Sequence[tuple[str, str, str]] = ()
     notice: str = ""
     has_keys: bool = True
+    is_stopping: bool = False
     now: str = ""
 
 
@@ -79,8 +81,11 @@ def watch_picture(view: WatchView, console: "Console") -> "RenderableType":
     from rich.text import Text
 
     width, height = console.size
-    rows = [row for store in view.stores for row in _store_rows(store, console, width, has_keys=view.has_keys)]
-    foot = Text(view.notice, style="yellow") if view.notice else _keys(view)
+    rows: list[_Row] = []
+    for store in view.stores:
+        rows += _store_rows(store, console, width, has_keys=view.has_keys, turn=_turn_text(store, view.stores))
+    notice = _stopping_text(view) if view.is_stopping else view.notice
+    foot = Text(notice, style="yellow") if notice else _keys(view)
     foot.truncate(width, overflow="ellipsis")
     room = max(1, height - 2)
     important = sum(row.rank <= IMPORTANT for row in rows)
@@ -96,6 +101,15 @@ def watch_picture(view: WatchView, console: "Console") -> "RenderableType":
             line.no_wrap = True
             line.truncate(width, overflow="ellipsis")
     return Group(_head(view, width), *lines, foot)
+
+
+def _stopping_text(view: WatchView) -> str:
+    """That it stops, and what is waited for."""
+    activities = [store.activity for store in view.stores]
+    if any(activity.disk_wait() for activity in activities):
+        return "stopping, once the disk answers"
+    under_way = sum(activity.under_way for activity in activities)
+    return f"stopping after the {number(under_way, 'request')} under way" if under_way else "stopping"
 
 
 def _head(view: WatchView, width: int) -> "Text":
@@ -144,7 +158,19 @@ def _event(event: tuple[str, str, str], width: int) -> list["Text"]:
     return [line, *(Text(shorten(f"  {row}", width), no_wrap=True) for row in rows)]
 
 
-def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: bool) -> list[_Row]:
+def _turn_text(store: StoreView, stores: Sequence[StoreView]) -> str:
+    """What a store waits for that has something to do and does nothing: the stores are served one after another."""
+    state = store.status.state
+    if state not in (WatchState.STARTING, WatchState.WORKING) or store.activity.is_working():
+        return ""
+    for other in stores:
+        waits = other.activity.is_working() and (state is WatchState.STARTING or other.activity.current_wait())
+        if other is not store and waits:
+            return f"its turn is after {safe(other.status.store)}: {state_text(other.activity)}"
+    return ""
+
+
+def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: bool, turn: str = "") -> list[_Row]:
     from rich.text import Text
 
     status, activity = store.status, store.activity
@@ -156,7 +182,7 @@ def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: b
     if status.why:
         why = "paused by the user; r resumes" if status.state is WatchState.PAUSED and has_keys else status.why
         rows += _wrapped(1, f"  {name_store(safe(why), status.store)}", COLOURS[status.state], console, width)
-    if status.next_try_at is not None:
+    if status.next_try_at is not None and status.next_try_at > activity.wall():
         left = countdown(status.next_try_at - activity.wall())
         at = local_time(status.next_try_at, seconds=True)[11:]
         rows += _wrapped(1, f"  next attempt in {left}, at {at}", "yellow", console, width)
@@ -166,6 +192,8 @@ def _store_rows(store: StoreView, console: "Console", width: int, *, has_keys: b
     if slow or (activity.is_working() and status.state is not WatchState.PAUSED):
         style = "yellow" if slow or activity.current_wait() else ""
         rows += _wrapped(2, f"  {state_text(activity)}", style, console, width)
+    if turn:
+        rows += _wrapped(2, f"  {turn}", "yellow", console, width)
     counts = [
         f"uploaded {max(status.uploaded, store.uploaded):,}",
         f"removed {status.removed:,}",

@@ -49,6 +49,7 @@ class WatchScreen(WatchOutput):
         self._notice_until = 0.0
         self._lasting = ""
         """The answer to a key that is shown as long as what it began lasts."""
+        self._stop_requested: Callable[[], bool] = lambda: False
         self._probes: Mapping[str, DiskProbe] = {}
         self._live: Live | None = None
         self._open = contextlib.ExitStack()
@@ -76,6 +77,9 @@ class WatchScreen(WatchOutput):
 
     def disks(self, probes: Mapping[str, DiskProbe], ended: threading.Event) -> None:
         self._probes = probes
+
+    def stops(self, requested: Callable[[], bool]) -> None:
+        self._stop_requested = requested
 
     def show(self, statuses: Sequence[WatchStatus]) -> None:
         with self._lock:
@@ -106,6 +110,7 @@ class WatchScreen(WatchOutput):
             view = self._view
             view.stores, view.log = list(self._stores.values()), list(self._log)
             view.now = local_time(time.time(), seconds=True)[11:]
+            view.is_stopping = self._stop_requested()
             if time.monotonic() > self._notice_until:
                 view.notice = self._lasting
             for name, store in self._stores.items():
@@ -177,8 +182,10 @@ class WatchScreen(WatchOutput):
 
     def _is_working(self) -> bool:
         with self._lock:
-            return bool(self._view.notice or self._lasting) or any(
-                store.activity.is_working() for store in self._stores.values()
+            return (
+                bool(self._view.notice or self._lasting)
+                or self._stop_requested()
+                or any(store.activity.is_working() for store in self._stores.values())
             )
 
     def _with_notice(self, action: KeyAction) -> Callable[[], None]:
