@@ -498,9 +498,8 @@ def _key_from_file(file: Path, given: str) -> Secret:
         refuse_foreign_file(status, file, "the key file")
     if not key:
         raise ConfigError(f"the key file {file} is empty", _how_to_write(file))
-    lines = sum(bool(line.strip()) for line in key.splitlines())
-    if lines > 1:
-        raise ConfigError(f"the key file {file} has {lines} lines with text, and a key is one", _how_to_write(file))
+    if sum(bool(line.strip()) for line in key.splitlines()) > 1:
+        raise ConfigError(f"the key file {file} has several lines with text, and a key is one", _how_to_write(file))
     return _checked(key, f"the key file {file}", _how_to_write(file))
 
 

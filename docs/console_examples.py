@@ -85,9 +85,10 @@ class Result:
 
 def normalise(text: str) -> str:
     """``text`` without what differs from run to run: dates, times, durations, hashes, shares, ids of samples and
-    processes, the width of columns, the order in which uploads were answered, and the line that is printed only where a
-    training of the sandbox takes longer than the first look at it."""
+    processes, the width of columns, the order in which uploads were answered, and the lines that are printed only
+    where a training of the sandbox takes longer than the first look at it, or a push takes long on a busy machine."""
     text = re.sub(r"(?m)^Training on .*\n", "", text)
+    text = re.sub(r"(?m)^\d[\d,]* of \d[\d,]* samples done,.*\n(?:  .*\n)*", "", text)
     for pattern, stands_for in DIFFERS:
         text = re.sub(pattern, stands_for, text)
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]

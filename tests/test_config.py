@@ -156,7 +156,7 @@ def test_a_key_file_may_have_a_mark_at_its_beginning_and_blanks_around_the_key(t
         (b"ASTICA_API_KEY = s3cret", "begins with the name of a variable"),
         (b"api_key: s3cret", "begins with the name of a variable"),
         (b'"api_key": "s3cret"', "begins with the name of a variable|quotation mark"),
-        (b"# mine\ns3cret\n", "has 2 lines with text, and a key is one"),
+        (b"# mine\ns3cret\n", "has several lines with text, and a key is one"),
         (b"s3cret s3cret", "contains white space or control characters"),
         ("s3cret".encode("utf-16-le"), "contains white space or control characters"),
         (b"s3cret\xff", "is not text in UTF-8 or UTF-16"),

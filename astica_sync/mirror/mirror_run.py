@@ -56,7 +56,7 @@ def mirror_backup(
     clock: Clock,
     *,
     verify_all: bool = False,
-    anew: bool = False,
+    new: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Mirrored:
@@ -66,7 +66,7 @@ def mirror_backup(
 
     Args:
         verify_all: read every object back.
-        anew: make a new copy where the last one is gone.
+        new: make a new copy where the last one is gone.
         on_progress: called with how many objects of how many are done.
 
     Raises:
@@ -78,7 +78,7 @@ def mirror_backup(
     tried_at = clock.now()
     last = before.done_at if before is not None and before.place == place.name else None
     try:
-        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, anew, tried_at)
+        done = _Run(layout, place, on_progress, stopping).run(last, verify_all, new, tried_at)
     except StoreError as error:
         # A place that never had a copy, as one that was mistyped, does not take the place of one that has.
         if before is None or before.place == place.name or before.done_at is None:
@@ -100,12 +100,12 @@ class _Run:
         self._files = FileSystem()
         self._done = Mirrored()
 
-    def run(self, last: float | None, verify_all: bool, anew: bool, tried_at: float) -> Mirrored:
+    def run(self, last: float | None, verify_all: bool, new: bool, tried_at: float) -> Mirrored:
         """``last`` is when the last whole copy to this mirror ended, ``tried_at`` when this one began: its day says
         which part is read back."""
         here, changed = self._list_backup(last)
         there = {name: size for name, size in self._place.sizes() if is_of_mirror(name)}
-        if last is not None and here and not there and not anew:
+        if last is not None and here and not there and not new:
             # The folder that a disk is mounted at is there without the disk as well, and so is another, empty bucket.
             raise MirrorFailed(
                 f"the copy of {local_time(last)} is gone from {self._place.name}, which is empty",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from astica_sync.file_owner import create_private, remove_left_over
-from astica_sync.system.native_lock import lock_if_free
 
 FILE_NAME = "refusals.json"
 KEYS_FILE = "refused-keys.json"
@@ -60,6 +59,9 @@ def record_refusal(folder: Path, name: str, terms: tuple[int, float], seen: Seen
         name: that of the request budget.
         terms: the limit that was kept and its window in seconds.
     """
+    # Loaded here: most commands record nothing.
+    from astica_sync.system.native_lock import lock_if_free
+
     file, at = folder / FILE_NAME, seen.at
     with contextlib.suppress(Exception), lock_if_free(file.with_name(f"{FILE_NAME}.lock"), wait_s=LOCK_SECONDS) as held:
         if not held:

@@ -1,4 +1,4 @@
-"""What a user is told where a bucket cannot be used for want of credentials."""
+"""What a message says where a bucket cannot be used for want of credentials."""
 
 from astica_sync.bucket import ACCESS, shown_error
 

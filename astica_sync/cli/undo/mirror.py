@@ -22,9 +22,9 @@ LINES = 20
 @click.argument("address", metavar="URL")
 @store_option
 @click.option("--verify", type=click.Choice(["share", "all"]), default="share", help="How much is read back.")
-@click.option("--new", "anew", is_flag=True, help="Make a new copy where the last one is gone from the place.")
+@click.option("--new", is_flag=True, help="Make a new copy where the last one is gone from the place.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def mirror(address: str, store: Path | None, verify: str, anew: bool, as_json: bool) -> int:
+def mirror(address: str, store: Path | None, verify: str, new: bool, as_json: bool) -> int:
     """Copy the backup to a bucket or to another folder.
 
     Copies what the mirror lacks, and removes nothing there. Reads what it wrote back: a hundredth of the objects each
@@ -56,7 +56,7 @@ def mirror(address: str, store: Path | None, verify: str, anew: bool, as_json: b
             place,
             clock,
             verify_all=verify == "all",
-            anew=anew,
+            new=new,
             on_progress=FileCounter(progress, clock, "copying"),
             stopping=clock.stopping.is_set,
         )
