@@ -159,7 +159,10 @@ def test_a_copy_in_two_classes_is_not_moved_where_one_was_deleted(shell: Shell, 
     for _ in range(3):
         ran = shell(*SINCE, "--move-back", "--store", undone)
         assert (ran.code, "0 files moved back, 0 files written" in ran.out) == (0, True), ran.out
-        assert "1 image not restored: the store has it in another place" in ran.err
+        assert (
+            "1 image not restored: the store has it in another place\n  Can/both.png  (now Bottle/both.png)\n"
+            in ran.err
+        )
         assert (undone / "Bottle/both.png").exists() and not (undone / "Can/both.png").exists()
         assert shell("push", "--store", undone).code == 0
 
@@ -241,7 +244,7 @@ def test_of_what_one_run_has_uploaded_the_first_counts_alone_where_it_was_remove
     with contextlib.closing(Journal(tmp_path / "journal.db")) as journal:
         with journal.commit():
             journal.record(events)
-        found = _History(journal, 0.0, {one.uid for one in places}).firsts(places)
+        found = _History(journal, 0.0, [content]).firsts(places)
     assert found == {one.uid for one in places[: 1 if moved else 2]}
 
 
@@ -299,3 +302,28 @@ def test_the_heading_of_what_is_removed_counts_samples(shell: Shell, undone: Pat
     (undone / "Can/000.png").unlink()
     ran = shell("status", "--store", undone)
     assert "class Tin, 14 samples by one request" in ran.out and "To remove (15):" in ran.out
+
+
+def test_an_image_in_another_place_is_listed_with_what_moves_it_back(shell: Shell, undone: Path) -> None:
+    """Also where the folder is not the current one, and the store was found by its path."""
+    renamed, wanted = undone / "Can/a b.png", files_of(undone)
+    (undone / "Can/002.png").rename(renamed)
+    for words in (("--dry-run",), ("--move-back",)):
+        ran = shell(*SINCE, *words, "--store", undone)
+        [command] = [line for line in (ran.out + ran.err).splitlines() if "To move it back: " in line]
+        assert "/Can/a b.png' " in command
+    subprocess.run(command.partition(": ")[2], shell=True, check=True)
+    assert files_of(undone) == wanted
+
+
+def test_beside_a_copy_in_a_third_class_the_moved_one_goes_back(shell: Shell, undone: Path) -> None:
+    shutil.copy(undone / "Can/000.png", undone / "Bottle/copy.png")
+    assert shell("push", "--store", undone).code == 0
+    wanted = files_of(undone)
+    (undone / "Can/000.png").rename(undone / "Glass/x.png")
+    for _ in range(2):
+        ran = shell(*SINCE, "--dry-run", "--store", undone)
+        assert "--move-back (1):\n  Can/000.png  (now Glass/x.png)\n" in ran.out
+        assert shell("push", "--store", undone).code == 0
+    assert shell(*SINCE, "--move-back", "--store", undone).code == 0
+    assert files_of(undone) == wanted

@@ -1,15 +1,23 @@
 """Which images went to another class since a time, so that they can be moved back, and where each was first."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from astica_sync.core.model import MarkState, make_scope, make_uid
+from astica_sync.core.model import MarkState, content_of, is_uid, make_scope, make_uid
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.local.backup.removed_since import Elsewhere
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Event, Journal
+
+_UPLOADS = ("upload", "adopt")
+_REMOVALS = ("remove", "remove-class")
+_NOT_CARRIED_OUT = ("refused", "not done")
+_SUPERFLUOUS = (RemovalReason.EXTRA, RemovalReason.MISPLACED, RemovalReason.RECONVERTED)
+"""Reasons of removals for which no file has left its class."""
 
 
 class MovedImage(NamedTuple):
@@ -40,7 +48,8 @@ def find_moved(
     """Divides what the store has in another place, by path.
 
     An image has moved where the class that has it now is not the one that it was in first: at ``since``, or, where it
-    was uploaded after that, by its first upload. What was copied before, or is not known to have moved, stays.
+    was uploaded after that, by its first upload. What was copied before, or is not known to have moved, stays: of
+    several places the one that came last before the image was removed from its first one is where it went.
     """
 
     def place(path: str, content: str) -> _Place:
@@ -52,37 +61,48 @@ def find_moved(
         content, _ = index.file_at(one.now) or (None, None)
         if content is not None:
             left[content].append(place(one.path, content))
-    now = {content: [place(path, content) for path in index.paths_with(content)] for content in left}
-    history = _History(journal, since, {one.uid for places in (*left.values(), *now.values()) for one in places})
+    history = _History(journal, since, left)
     moved: list[MovedImage] = []
     others: list[OtherPlace] = []
     for content, places in left.items():
-        there = {one.uid for one in now[content]}
-        firsts = history.firsts([*places, *now[content]])
+        now = [place(path, content) for path in index.paths_with(content)]
+        there = {one.uid for one in now}
+        firsts = history.firsts([*places, *now])
         back = [one for one in places if one.uid in firsts and one.uid not in there]
-        came = [one.path for one in now[content] if one.uid not in firsts]
-        moved += [MovedImage(old.path, path, content) for old, path in zip(back, came, strict=False)]
-        done = {one.path for one in back[: len(came)]}
-        in_between = back[0].path if len(back) == 1 and came else ""
-        others += [
-            OtherPlace(one.path, now[content][0].path, in_between if one.uid not in there else "")
-            for one in places
-            if one.path not in done
-        ]
+        came = [one for one in now if one.uid not in firsts]
+        went = _Successors(history, content, firsts, now).pair(back, came)
+        moved += [MovedImage(first.path, path, content) for first, path in went.items()]
+        in_between = back[0].path if len(back) == 1 and went else ""
+        for old in places:
+            if old not in went:
+                likely = history.likely_place(old, now)
+                others.append(OtherPlace(old.path, likely, in_between if old.uid not in there else ""))
     return sorted(moved), sorted(others)
 
 
 class _History:
-    """The first event of each sample since a time, and which were removed as moved."""
+    """What was done to the samples of some images since a time, by their uids; the numbers count the events."""
 
-    def __init__(self, journal: Journal, since: float, uids: set[str]) -> None:
+    def __init__(self, journal: Journal, since: float, contents: Collection[str]) -> None:
         self._journal = journal
         self._first: dict[str, tuple[int, Event]] = {}
         self._moved: set[str] = set()
-        for number, event in enumerate(reversed([one for one in journal.history(since=since) if one.uid in uids])):
-            self._first.setdefault(event.uid, (number, event))
+        self._uploaded: dict[str, int] = {}
+        self._removed: dict[str, tuple[int, str]] = {}
+        self._uids: dict[str, dict[str, str]] = defaultdict(dict)
+        events = [one for one in journal.history(since=since) if is_uid(one.uid) and content_of(one.uid) in contents]
+        for number, event in enumerate(reversed(events)):
+            uid = event.uid
+            self._first.setdefault(uid, (number, event))
+            self._uids[content_of(uid)].setdefault(uid, event.path)
             if event.reason.startswith(RemovalReason.MOVED):
-                self._moved.add(event.uid)
+                self._moved.add(uid)
+            if event.outcome in _NOT_CARRIED_OUT:
+                continue
+            if event.action in _UPLOADS:
+                self._uploaded[uid] = number
+            elif event.action in _REMOVALS and not event.reason.startswith(_SUPERFLUOUS):
+                self._removed[uid] = (number, event.reason)
 
     def firsts(self, places: Iterable[_Place]) -> set[str]:
         """The samples of one image that were there first: at that time, else those that were uploaded first."""
@@ -100,9 +120,89 @@ class _History:
         run = uploaded[oldest][1].run
         return {uid for uid, (_, event) in uploaded.items() if event.run == run}
 
+    def places_of(self, content: str) -> list[_Place]:
+        """The places that an image has had, also those that another file has taken since."""
+        return [_Place(path, uid) for uid, path in self._uids[content].items()]
+
+    def arrival(self, uid: str, *, is_there: bool) -> float:
+        """When a sample came last: less than any event where it was there before, more where no push has sent it yet.
+        ``is_there``: the store has it now."""
+        uploaded = self._uploaded.get(uid)
+        if uploaded is None:
+            return -1.0 if self._was_there(uid) else math.inf
+        return math.inf if is_there and self.removal(uid)[0] < math.inf else float(uploaded)
+
+    def removal(self, uid: str) -> tuple[float, str]:
+        """When a sample was removed after it came last, and why; later than any event where no push has done that."""
+        number, reason = self._removed.get(uid, (-1, ""))
+        return (float(number), reason) if number > self._uploaded.get(uid, -1) else (math.inf, "")
+
+    def likely_place(self, old: _Place, now: Sequence[_Place]) -> str:
+        """Where the image of a place is that it has left: in its class, else where it came last before it left."""
+        in_class = [one for one in now if one.uid == old.uid]
+        if in_class:
+            return _named_alike(old, in_class).path
+        removed, _ = self.removal(old.uid)
+        arrivals = {one: self.arrival(one.uid, is_there=True) for one in now}
+        last = max((at for at in arrivals.values() if at <= removed), default=min(arrivals.values()))
+        return _named_alike(old, [one for one, at in arrivals.items() if at == last]).path
+
     def _was_there(self, uid: str) -> bool:
         known = self._first.get(uid)
         if known is not None:
-            return known[1].action not in ("upload", "adopt")
+            return known[1].action not in _UPLOADS
         mark = self._journal.mark(uid)
         return mark is not None and mark.state is not MarkState.REMOVED
+
+
+class _Successors:
+    """To which place the image of each one went. An upload comes before the removal from the place that was left, so it
+    went to the place that came last before that."""
+
+    def __init__(self, history: _History, content: str, firsts: Collection[str], now: Sequence[_Place]) -> None:
+        self._history = history
+        self._there = {one.uid for one in now}
+        gone = [one for one in history.places_of(content) if one.uid not in self._there]
+        arrivals = {one: history.arrival(one.uid, is_there=one.uid in self._there) for one in (*now, *gone)}
+        # What was never sent and is gone was nowhere.
+        self._arrivals = {
+            one: at
+            for one, at in arrivals.items()
+            if one.uid not in firsts and (at < math.inf or one.uid in self._there)
+        }
+
+    def pair(self, back: Sequence[_Place], came: Sequence[_Place]) -> dict[_Place, str]:
+        """Of each place that was left the path of ``came`` that has its image, where that is known."""
+        free = set(came)
+        pairs: dict[_Place, str] = {}
+        waiting = sorted(back, key=lambda old: (self._history.removal(old.uid)[0], old.path))
+        for old in tuple(waiting):
+            waiting.remove(old)
+            place = self._next(old, free, waiting)
+            while place is not None and place not in free:
+                place = self._next(place, free, waiting)
+            if place is not None:
+                free.remove(place)
+                pairs[old] = place.path
+        return pairs
+
+    def _next(self, old: _Place, free: Collection[_Place], waiting: Sequence[_Place]) -> _Place | None:
+        """``waiting`` are the places whose images are looked for after this one: what came last may be one of them."""
+        came, (removed, reason) = self._history.arrival(old.uid, is_there=False), self._history.removal(old.uid)
+        possible = {
+            one: at for one, at in self._arrivals.items() if at > came and (one.uid not in self._there or one in free)
+        }
+        before = sorted((one for one, at in possible.items() if at <= removed), key=lambda one: (-possible[one], one))
+        if before:
+            return _named_alike(old, before[: 1 + len(waiting)], waiting)
+        if reason.startswith((RemovalReason.MOVED, RemovalReason.DUPLICATE)):
+            return None
+        # It was deleted, and came back to another class.
+        return min(possible, key=lambda one: (possible[one], one), default=None)
+
+
+def _named_alike(old: _Place, places: Sequence[_Place], others: Sequence[_Place] = ()) -> _Place:
+    """The first of the places with the file name of the old one, else with that of none of the ``others``."""
+    name, taken = Path(old.path).name, {Path(one.path).name for one in others}
+    named = next((one for one in places if Path(one.path).name == name), None)
+    return named or next((one for one in places if Path(one.path).name not in taken), places[0])

@@ -116,7 +116,7 @@ def restore(
         refuse_store(to)
     title = None if class_title is None else find_title(objects, class_title)
     paths = find_paths(objects, layout.root, names)
-    entries, left_out, freed = objects.samples, LeftInBackup(), frozenset[str]()
+    entries, left_out, freed = objects.samples, LeftInBackup(layout.root), frozenset[str]()
     moved: list[MovedImage] = []
     problems: list[tuple[str, str]] = []
     if since is not None:
@@ -255,6 +255,7 @@ def _find_removed(
         return not f"{path}/".startswith(hidden) and title in (None, class_title_of(path.partition("/")[0]))
 
     left_out = LeftInBackup(
+        layout.root,
         [one for one in moved if is_wanted(one.path)],
         [one for one in others if is_wanted(one.path)],
         [one for one in removed.earlier if one.content not in held and is_wanted(one.path)],

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.cli.path_from_here import quote_from_here
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.shell_quote import quote_path
 
 if TYPE_CHECKING:
     from astica_sync.cli.undo.find_moved_images import MovedImage, OtherPlace
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from astica_sync.local.backup.removed_since import EarlierPlace
 
 _TAKEN = "another file exists at this path"
+_MOST_OTHERS = 3
+"""So many images in other places are listed without ``--verbose``."""
 
 
 @dataclass(slots=True)
@@ -27,8 +31,9 @@ class LeftInBackup:
     """What ``--since`` finds and does not write: images that have ``moved`` to another class or are in ``others``
     places, ``earlier`` places of deleted images, ``taken`` paths at which another file is, how many images are
     ``held_out``, and how many ``deleted`` ones are not asked for. ``unread`` are the places of the store that cannot be
-    read, where an image that seems deleted may be."""
+    read, where an image that seems deleted may be, and ``root`` is the store."""
 
+    root: Path
     moved: "Sequence[MovedImage]" = ()
     others: "Sequence[OtherPlace]" = ()
     earlier: "Sequence[EarlierPlace]" = ()
@@ -147,7 +152,10 @@ def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_bac
     add("To write", [f"  + {safe(entry.path)}" for entry in preview.write])
     if not moves_back:
         add("In another class now, to move back with --move-back", moved)
+    others = len(lines)
     add("In another place now, not restored", list(map(_other_line, left_out.others)))
+    if len(lines) > others:
+        lines += _ways_back(left_out)
     add(
         "Not restored, another file is at the path now",
         [f"  {safe(entry.path)}" for entry in [*preview.taken, *left_out.taken]],
@@ -170,13 +178,17 @@ def print_left_out(left_out: LeftInBackup, *, moves_back: bool) -> None:
     moved = [] if moves_back else list(left_out.moved)
     if count := len(moved) + len(left_out.others):
         them = "it" if count == 1 else "them"
-        how = "" if verbose else "; for the places: --verbose"
+        listed = verbose or not (moved or len(left_out.others) > _MOST_OTHERS)
+        how = "" if listed else "; for the places: --verbose"
         how += "; to move back what went to another class: --move-back" if moved else ""
         lines.append(f"{number(count, 'image')} not restored: the store has {them} in another place{how}")
     if verbose:
         places = [(one.path, f"  {safe(one.path)}  (now {safe(one.now)})") for one in moved]
         places += [(one.path, _other_line(one)) for one in left_out.others]
         lines += [line for _, line in sorted(places)]
+    elif len(left_out.others) <= _MOST_OTHERS:
+        lines += map(_other_line, left_out.others)
+    lines += _ways_back(left_out)
     if left_out.taken:
         count = len(left_out.taken)
         at = "another file is at its path now" if count == 1 else "other files are at their paths now"
@@ -240,3 +252,16 @@ def print_problems(problems: Sequence[tuple[str, str]]) -> None:
 def _other_line(one: "OtherPlace") -> str:
     before = f", before in {safe(one.first)}" if one.first else ""
     return f"  {safe(one.path)}  (now {safe(one.now)}{before})"
+
+
+def _ways_back(left_out: LeftInBackup) -> list[str]:
+    """How to bring one of the others back. Those that will be in their first place come back with that one."""
+    one = next((one for one in left_out.others if not one.first), None)
+    if one is None:
+        return []
+    what = "it back" if len(left_out.others) == 1 else "one back, for example"
+    root = left_out.root
+    lines = [f"  To move {what}: mv {quote_from_here(root, one.now)} {quote_from_here(root, one.path)}"]
+    if one.path.partition("/")[0] != one.now.partition("/")[0]:
+        lines.append(f"  If it is a copy that is to stay there: astica-sync backup restore {quote_path(one.path)}")
+    return lines
