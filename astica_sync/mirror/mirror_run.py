@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import read_sentinel
+from astica_sync.mirror.find_lost import MISSING, OBJECTS, LostObjects, find_lost
 from astica_sync.mirror.in_parallel import THREADS, in_parallel
 from astica_sync.mirror.mirror_status import MirrorRecord, read_record, write_record
 from astica_sync.mirror.place import Place
@@ -32,8 +33,9 @@ STORE_FILE, FILES_FILE = "store.json", "files.jsonl"
 class Mirrored:
     """What a run did. ``objects`` is how many the backup has; ``copied`` and ``kept`` are counts of them, ``bytes``
     those that were written, ``checked`` how many objects were read back, ``repaired`` those of the mirror that were
-    damaged and were written again, ``problems`` (name, reason) what is not in the mirror now. ``outside`` is how many
-    files of the store are in no backup, and so not in the mirror, since they were never uploaded."""
+    damaged and were written again, ``problems`` (name, reason) what is not in the mirror now: also what was uploaded
+    and is missing in both. ``outside`` is how many files of the store are not in the backup and not in the mirror,
+    since they were never uploaded."""
 
     objects: int = 0
     copied: int = 0
@@ -99,6 +101,7 @@ class _Run:
         self._on_progress, self._stopping = on_progress, stopping
         self._files = FileSystem()
         self._done = Mirrored()
+        self._lost = LostObjects()
 
     def run(self, last: float | None, verify_all: bool, new: bool, tried_at: float) -> Mirrored:
         """``last`` is when the last whole copy to this mirror ended, ``tried_at`` when this one began: its day says
@@ -126,8 +129,12 @@ class _Run:
             with contextlib.suppress(FileNotFoundError):
                 self._place.write(name, self._read(name))
         self._place.write(STORE_FILE, self._describe_store(tried_at))
-        self._place.write(FILES_FILE, b"".join(self._list_files({one for one in map(content_of, here) if one})))
-        self._check(here, plan.objects, verify_all, int(tried_at / DAY))
+        self._lost = find_lost(self._layout, here, there, self._files)
+        self._done.objects += len(self._lost.nowhere)
+        self._done.problems += [(path, MISSING) for path in self._lost.nowhere.values()]
+        contents = {content_of(name) for name in (*here, *there) if name.startswith(OBJECTS)}
+        self._place.write(FILES_FILE, b"".join(self._list_files(contents)))
+        self._check([*here, *self._lost.in_mirror], plan.objects, verify_all, int(tried_at / DAY))
         return self._done
 
     def _list_backup(self, last: float | None) -> tuple[dict[str, int], set[str]]:
@@ -162,7 +169,7 @@ class _Run:
         try:
             data = self._read(name)
         except FileNotFoundError:
-            return "it was pruned meanwhile"
+            return MISSING if name in self._lost.in_mirror else "it was pruned meanwhile"
         except OSError as error:
             return reason_of(error)
         if xxhash.xxh3_128_hexdigest(data) != content_of(name):
@@ -179,26 +186,26 @@ class _Run:
         about = {"format": 1, "model_id": sentinel.model_id, "train_url": sentinel.train_url, "copied_at": int(at)}
         return json.dumps(about, indent=2).encode() + b"\n"
 
-    def _list_files(self, contents: set[str]) -> Iterator[bytes]:
-        """The files that the store had at its last scan and whose images are in the backup, a line of JSON each; counts
-        the others."""
+    def _list_files(self, contents: Container[str | None]) -> Iterator[bytes]:
+        """The files that the store had at its last scan and whose images are in the mirror, a line of JSON each; counts
+        the others, but those that were uploaded and are lost."""
         with contextlib.closing(Index(self._layout.index_db)) as index:
             self._done.outside = sum(1 for _ in index.problems())
             for sample in index.local_samples(read_sentinel(self._layout).model_id):
                 if sample.content not in contents:
-                    self._done.outside += len(sample.paths)
+                    self._done.outside += 0 if sample.content in self._lost.nowhere else len(sample.paths)
                 else:
                     for path in sample.paths:
                         line = {"class": sample.class_title, "path": path, "content": sample.content}
                         yield json.dumps(line).encode() + b"\n"
 
-    def _check(self, here: dict[str, int], copied: Iterable[str], verify_all: bool, turn: int) -> None:
+    def _check(self, names: Iterable[str], copied: Iterable[str], verify_all: bool, turn: int) -> None:
         """Reads objects back: a part of all in its turn, the first of those that were copied, or every one."""
         bad = {name for name, _ in self._done.problems}
         first = {name for name, _ in zip(copied, range(THREADS), strict=False)}
         wanted = [
             name
-            for name in sorted(here)
+            for name in sorted(names)
             if (content := content_of(name)) is not None
             and name not in bad
             and (verify_all or name in first or is_checked_now(content, turn, TURNS))
