@@ -4,6 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from astica_sync.likeness.connected_groups import connected_groups
 from astica_sync.local.db.image_facts import ImageFacts
@@ -56,16 +57,44 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A file that an advice names, or a folder, with ``ending`` "/". What is ``held_out`` has a path from the current
+    folder, and any other one has its path in the store."""
+
+    path: str
+    held_out: bool = False
+    ending: str = ""
+
+
+Advice = tuple[str | Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One finding. ``images`` are the images that it is about, none for a whole class or a file that is no image;
-    ``certainty`` is from 0 to 1; ``text`` is what was found and ``advice`` what to do."""
+    ``certainty`` is from 0 to 1; ``text`` is what was found and ``what_to_do`` the advice, in parts."""
 
     kind: str
     certainty: float
     paths: tuple[str, ...]
     text: str
-    advice: str
+    what_to_do: Advice
     images: tuple[Image, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What to do, with commands for the folder of the store."""
+        return self.advice_from("")
+
+    def advice_from(self, store: str, folder: str = "") -> str:
+        """What to do, with commands that reach the folder of the store by the path ``store``, and what is held out from
+        ``folder``."""
+        return "".join(
+            part
+            if isinstance(part, str)
+            else quote_path(str(Path(folder if part.held_out else store, part.path))) + part.ending
+            for part in self.what_to_do
+        )
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
@@ -111,33 +140,38 @@ def _find_copy(images: Sequence[Image], between: Sequence[tuple[float, str]]) ->
     return Finding(kind, certainty, paths, text, _keep_one(kind, own), tuple(images))
 
 
-def _keep_one(kind: str, own: Sequence[Image]) -> str:
+def _keep_one(kind: str, own: Sequence[Image]) -> Advice:
     """What to do with copies of one picture, of which ``own`` are in the store: one of all stays, wherever it is."""
     if not own:
-        return "keep one of the held-out images"
+        return ("keep one of the held-out images",)
     kept, *others = own
+    advice: Advice
     if kind == "held-out":
-        advice, others = "keep it in one of the two; if it is to stay held out", list(own)
+        advice, others = ("keep it in one of the two; if it is to stay held out",), list(own)
     elif any(image.class_title != kept.class_title for image in others):
-        advice = f"keep one, in the class that is right; if that is {quote(kept.class_title)}"
+        advice = (f"keep one, in the class that is right; if that is {quote(kept.class_title)}",)
     else:
-        advice = f"keep one; if that is {quote_path(kept.paths[0])}"
+        advice = ("keep one; if that is ", Place(kept.paths[0]))
     paths = [path for image in others for path in image.paths]
     if len(paths) > MOST_REMOVED:
-        return f"{advice}: remove the others"
-    return f"{advice}: rm {' '.join(map(quote_path, paths))}"
+        return (*advice, ": remove the others")
+    return (*advice, ": rm", *(part for path in paths for part in (" ", Place(path))))
+
+
+def _first_place(image: Image) -> Place:
+    return Place(image.paths[0], image.held_out)
 
 
 def find_wrong_label(image: Image, suggested: str, certainty: float) -> Finding:
     """An image that the others give another class."""
     text = f"looks more like {suggested}"
-    advice = f"if it is: mv {quote_path(image.paths[0])} {quote_path(suggested)}/"
+    advice = ("if it is: mv ", _first_place(image), " ", Place(suggested, ending="/"))
     return Finding("wrong-label", certainty, image.paths[:1], text, advice, (image,))
 
 
 def find_outlier(image: Image, certainty: float) -> Finding:
     """An image that is far from all others of its class."""
-    advice = f"if it does not belong there: rm {quote_path(image.paths[0])}"
+    advice = ("if it does not belong there: rm ", _first_place(image))
     return Finding("outlier", certainty, image.paths[:1], f"far from the rest of {image.class_title}", advice, (image,))
 
 
@@ -149,7 +183,9 @@ def find_unreadable(image: Image, reason: str) -> Finding:
 def find_no_image(path: str, reason: str, images: tuple[Image, ...] = ()) -> Finding:
     """A file that is no sample, for a ``reason`` that may end with what to do."""
     text, advice = _split_reason(reason)
-    return Finding("damaged", 1.0, (path,), text, advice or f"replace it, or remove it: rm {quote_path(path)}", images)
+    place = Place(path, any(image.held_out for image in images))
+    what_to_do: Advice = (advice,) if advice else ("replace it, or remove it: rm ", place)
+    return Finding("damaged", 1.0, (path,), text, what_to_do, images)
 
 
 def _split_reason(reason: str) -> tuple[str, str]:
@@ -168,17 +204,20 @@ def find_poor(image: Image, facts: ImageFacts) -> list[Finding]:
     """What is wrong with one image alone."""
     path, found = image.paths[0], []
 
-    def add(kind: str, certainty: float, text: str, advice: str) -> None:
+    def add(kind: str, certainty: float, text: str, advice: Advice) -> None:
         found.append(Finding(kind, round(min(1.0, certainty), 2), (path,), text, advice, (image,)))
 
     if facts.problem:
         return [find_no_image(path, facts.problem, (image,))]
-    retake = f"take it again, or remove it: rm {quote_path(path)}"
+    place = _first_place(image)
+    retake = ("take it again, or remove it: rm ", place)
     short, long = sorted((max(1, facts.width), max(1, facts.height)))
     if short < TINY_SIDE:
         add("tiny", 1 - short / (2 * TINY_SIDE), f"{facts.width} x {facts.height} pixels", retake)
     if long / short > ODD_ASPECT:
-        add("odd-shape", long / short / (3 * ODD_ASPECT), f"{facts.width} x {facts.height} pixels", f"crop it: {path}")
+        add(
+            "odd-shape", long / short / (3 * ODD_ASPECT), f"{facts.width} x {facts.height} pixels", ("crop it: ", place)
+        )
     if facts.brightness < DARK_LEVEL:
         add("dark", 1 - facts.brightness / (2 * DARK_LEVEL), f"its mean level is {facts.brightness:.0f} of 255", retake)
     elif short >= 2 * TINY_SIDE and facts.sharpness < BLURRED_LEVEL:
@@ -197,10 +236,10 @@ def find_small_classes(counts: Mapping[str, int]) -> list[Finding]:
             text = "it has only 1 image" if count == 1 else f"it has only {count:,} images"
             if count < middle:
                 text += f", and half of the classes have {middle:,.0f} or more"
-            advice = f"add images to {quote_path(title)}/, or merge it with another class"
+            advice = ("add images to ", Place(title, ending="/"), ", or merge it with another class")
             found.append(Finding("balance", 1.0, (title,), text, advice))
     if len(counts) == 1:
-        found.append(Finding("balance", 1.0, tuple(counts), "it is the only class", "add another class to train on"))
+        found.append(Finding("balance", 1.0, tuple(counts), "it is the only class", ("add another class to train on",)))
     return found
 
 

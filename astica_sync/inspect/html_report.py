@@ -30,13 +30,14 @@ img { width: 128px; height: 128px; object-fit: contain; background: rgba(128,128
 """
 
 
-def write_html(inspection: Inspection, now: float) -> str:
-    """The report; ``now`` is in seconds since the epoch."""
+def write_html(inspection: Inspection, now: float, store: Path) -> str:
+    """The report; ``now`` is in seconds since the epoch. Its commands name the files of the store by their whole paths,
+    since it is read anywhere."""
     with contextlib.closing(Rasterizer()) as rasterizer:
-        return "".join(_page(inspection, now, rasterizer))
+        return "".join(_page(inspection, now, store, rasterizer))
 
 
-def _page(inspection: Inspection, now: float, rasterizer: Rasterizer) -> Iterator[str]:
+def _page(inspection: Inspection, now: float, store: Path, rasterizer: Rasterizer) -> Iterator[str]:
     yield REPORT_START
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     yield f"<title>Inspection</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Inspection</h1>\n"
@@ -46,14 +47,14 @@ def _page(inspection: Inspection, now: float, rasterizer: Rasterizer) -> Iterato
         findings = list(group)
         yield f"<h2>{KINDS[kind]} ({len(findings):,})</h2>\n<div class='all'>\n"
         for finding in findings[:MOST_SHOWN]:
-            yield from _article(finding, inspection.files, rasterizer)
+            yield from _article(finding, inspection.files, store, rasterizer)
         yield "</div>\n"
         if len(findings) > MOST_SHOWN:
             yield f"<p class='faint'>and {len(findings) - MOST_SHOWN:,} more</p>\n"
     yield "</body>\n</html>\n"
 
 
-def _article(finding: Finding, files: dict[str, Path], rasterizer: Rasterizer) -> Iterator[str]:
+def _article(finding: Finding, files: dict[str, Path], store: Path, rasterizer: Rasterizer) -> Iterator[str]:
     yield "<article>"
     for content in dict.fromkeys(image.content for image in finding.images[:2]):
         yield f"<img alt='' src='{_thumbnail(files[content], rasterizer)}'>"
@@ -65,7 +66,16 @@ def _article(finding: Finding, files: dict[str, Path], rasterizer: Rasterizer) -
     if finding.kind not in SURE_KINDS:
         yield f" <span class='faint'>({percent(finding.certainty, digits=0)} certain)</span>"
     # A command that is cut would do something else.
-    yield f"<br><code>{_escaped(finding.advice)}</code></article>\n"
+    advice = finding.advice_from(str(store), _current_folder())
+    yield f"<br><code>{_escaped(advice)}</code></article>\n"
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        # It was deleted, so what is held out was named by its whole path.
+        return ""
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from astica_sync.inspect.findings import (
     Image,
     find_copies,
     find_no_image,
+    find_outlier,
     find_small_classes,
+    find_unreadable,
     find_wrong_label,
 )
 from astica_sync.local.image.format import broken, damaged, describe, needs_extra
@@ -45,7 +48,9 @@ def found(images: list[Image]) -> Finding:
     return finding
 
 
-def test_every_command_runs_and_one_image_of_each_picture_stays(shell: Shell, store: Path) -> None:
+def test_every_command_runs_in_the_current_folder_and_one_image_of_each_picture_stays(
+    shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in list(store.iterdir()):
         if not folder.name.startswith("."):
             shutil.rmtree(folder)
@@ -57,14 +62,46 @@ def test_every_command_runs_and_one_image_of_each_picture_stays(shell: Shell, st
     (store / "-i").mkdir()
     other.save(store / "-i" / "-1.jpg")
     other.resize((300, 220)).save(store / "-i" / "2.jpg")
-    ran = shell("inspect", str(store), "--no-features")
+    monkeypatch.chdir(store)
+    inside = shell("inspect", "--no-features")
+    assert any(line.startswith("rm ./-") for line in commands(inside.out.splitlines())), inside.out
+    outside = shell.home / "outside"
+    (outside / "Can").mkdir(parents=True)
+    monkeypatch.chdir(outside)
+    ran = shell("inspect", str(store), "--no-features", "--html", "r.html")
     assert ran.code == 0, ran.err
     run = commands(ran.out.splitlines())
     assert len(run) == 2, ran.out
+    page = unescape(Path("r.html").read_text("utf-8"))
     for command in run:
-        subprocess.run(["bash", "-c", command], cwd=store, check=True)
+        assert command in page and not command.startswith("rm Can/")
+        subprocess.run(["bash", "-c", command], check=True)
     assert len([*store.glob("-i/*.jpg")]) == 1
     assert len([*store.glob("[!.]*/*.jpg")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("held_out", "store", "command"),
+    [
+        (False, "", "rm Can/a.jpg"),
+        (False, "my photos", "rm 'my photos/Can/a.jpg'"),
+        (False, "/photos", "rm /photos/Can/a.jpg"),
+        (True, "/photos", "rm /here/Can/a.jpg"),
+    ],
+)
+def test_a_command_reaches_the_file_from_the_folder_where_it_is_typed(held_out: bool, store: str, command: str) -> None:
+    image = Image("Can", ("Can/a.jpg",), "1", held_out)
+    assert find_outlier(image, 0.9).advice_from(store, "/here").endswith(f": {command}")
+    assert find_unreadable(image, "it is broken").advice_from(store, "/here").endswith(f": {command}")
+
+
+def test_every_part_of_an_advice_reaches_the_store() -> None:
+    wrong = find_wrong_label(Image("Can", ("Can/a.jpg",), "1"), "Jar", 0.9)
+    assert wrong.advice_from("photos") == "if it is: mv photos/Can/a.jpg photos/Jar/"
+    assert found(copies(3)).advice_from("photos") == (
+        "keep one; if that is photos/Can/0.jpg: rm photos/Can/1.jpg photos/Can/2.jpg"
+    )
+    assert find_small_classes({"Can": 2})[0].advice_from("photos").startswith("add images to photos/Can/, ")
 
 
 def test_a_class_or_file_that_begins_with_a_hyphen_is_no_option(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from astica_sync.cli.open_store import FOLDER, find, open_store, settings_for
+from astica_sync.cli.path_from_here import folder_from_here
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.report_file import check_report_file, note_in_store, write_report
@@ -111,12 +112,13 @@ def inspect(
     if html is not None:
         from astica_sync.inspect.html_report import write_html
 
-        write_report(html, write_html(found, now))
+        write_report(html, write_html(found, now, opened.layout.root))
     chosen = [one for one in found.findings if not only or one.kind in only]
+    store_from_here = folder_from_here(opened.layout.root)
     if as_json:
-        click.echo(json_line(_data(found, chosen)))
+        click.echo(json_line(_data(found, chosen, store_from_here)))
     else:
-        print_lines(_lines(found, chosen, limit))
+        print_lines(_lines(found, chosen, limit, store_from_here))
         if html is not None:
             click.echo(f"\nReport: {safe(str(html))}")
     if html is not None:
@@ -140,7 +142,7 @@ class _Rate:
         self._progress.works(lambda _: f"{step}: {done:,} of {total:,}, {rate:,.0f}/s{left}", now - self._since)
 
 
-def _data(found: "Inspection", chosen: "list[Finding]") -> dict[str, Any]:
+def _data(found: "Inspection", chosen: "list[Finding]", store: str) -> dict[str, Any]:
     return {
         "images": found.images,
         "looked_at": found.looked_at,
@@ -151,14 +153,14 @@ def _data(found: "Inspection", chosen: "list[Finding]") -> dict[str, Any]:
                 "certainty": one.certainty,
                 "paths": [json_name(path) for path in one.paths],
                 "text": json_name(one.text),
-                "advice": json_name(one.advice),
+                "advice": json_name(one.advice_from(store)),
             }
             for one in chosen
         ],
     }
 
 
-def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str]:
+def _lines(found: "Inspection", chosen: "list[Finding]", limit: int, store: str) -> list[str]:
     from astica_sync.inspect.findings import KINDS, SURE_KINDS
 
     classes = number(len(found.classes), "class", "classes")
@@ -172,7 +174,7 @@ def _lines(found: "Inspection", chosen: "list[Finding]", limit: int) -> list[str
                 names += f" and {len(one.paths) - _MOST_NAMES:,} more"
             certainty = "" if kind in SURE_KINDS else f" ({percent(one.certainty, digits=0)})"
             # A command that is cut would do something else.
-            lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {safe(one.advice)}"]
+            lines += [f"  {names}: {_short(one.text)}{certainty}", f"    {safe(one.advice_from(store))}"]
         if len(findings) > limit:
             lines.append(f"  … and {len(findings) - limit:,} more (--limit {len(findings)}, or --json)")
     if not chosen:
