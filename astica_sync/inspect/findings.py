@@ -57,7 +57,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedPlace:
     """A file that an advice names, or a folder, with ``ending`` "/". What is ``held_out`` has a path from the current
     folder, and any other one has its path in the store."""
 
@@ -66,7 +66,7 @@ class Place:
     ending: str = ""
 
 
-Advice = tuple[str | Place, ...]
+Advice = tuple[str | NamedPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +151,21 @@ def _keep_one(kind: str, own: Sequence[Image]) -> Advice:
     elif any(image.class_title != kept.class_title for image in others):
         advice = (f"keep one, in the class that is right; if that is {quote(kept.class_title)}",)
     else:
-        advice = ("keep one; if that is ", Place(kept.paths[0]))
+        advice = ("keep one; if that is ", NamedPlace(kept.paths[0]))
     paths = [path for image in others for path in image.paths]
     if len(paths) > MOST_REMOVED:
         return (*advice, ": remove the others")
-    return (*advice, ": rm", *(part for path in paths for part in (" ", Place(path))))
+    return (*advice, ": rm", *(part for path in paths for part in (" ", NamedPlace(path))))
 
 
-def _first_place(image: Image) -> Place:
-    return Place(image.paths[0], image.held_out)
+def _first_place(image: Image) -> NamedPlace:
+    return NamedPlace(image.paths[0], image.held_out)
 
 
 def find_wrong_label(image: Image, suggested: str, certainty: float) -> Finding:
     """An image that the others give another class."""
     text = f"looks more like {suggested}"
-    advice = ("if it is: mv ", _first_place(image), " ", Place(suggested, ending="/"))
+    advice = ("if it is: mv ", _first_place(image), " ", NamedPlace(suggested, ending="/"))
     return Finding("wrong-label", certainty, image.paths[:1], text, advice, (image,))
 
 
@@ -183,7 +183,7 @@ def find_unreadable(image: Image, reason: str) -> Finding:
 def find_no_image(path: str, reason: str, images: tuple[Image, ...] = ()) -> Finding:
     """A file that is no sample, for a ``reason`` that may end with what to do."""
     text, advice = _split_reason(reason)
-    place = Place(path, any(image.held_out for image in images))
+    place = NamedPlace(path, any(image.held_out for image in images))
     what_to_do: Advice = (advice,) if advice else ("replace it, or remove it: rm ", place)
     return Finding("damaged", 1.0, (path,), text, what_to_do, images)
 
@@ -236,7 +236,7 @@ def find_small_classes(counts: Mapping[str, int]) -> list[Finding]:
             text = "it has only 1 image" if count == 1 else f"it has only {count:,} images"
             if count < middle:
                 text += f", and half of the classes have {middle:,.0f} or more"
-            advice = ("add images to ", Place(title, ending="/"), ", or merge it with another class")
+            advice = ("add images to ", NamedPlace(title, ending="/"), ", or merge it with another class")
             found.append(Finding("balance", 1.0, (title,), text, advice))
     if len(counts) == 1:
         found.append(Finding("balance", 1.0, tuple(counts), "it is the only class", ("add another class to train on",)))

@@ -71,6 +71,8 @@ def mirror_backup(
         new: make a new copy where the last one is gone.
         on_progress: called with how many objects of how many are done.
 
+    Seven parameters: what is copied, where to and when, how much of it, and what the caller shows and asks.
+
     Raises:
         MirrorFailed: the mirror cannot be used, or the last copy is gone from it.
         StoreError: the backup cannot be read.
