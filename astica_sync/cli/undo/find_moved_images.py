@@ -141,11 +141,11 @@ class _History:
         """Where the image of a place is that it has left: in its class, else where it came last before it left."""
         in_class = [one for one in now if one.uid == old.uid]
         if in_class:
-            return _named_alike(old, in_class).path
+            return _same_name_first(old, in_class).path
         removed, _ = self.removal(old.uid)
         arrivals = {one: self.arrival(one.uid, is_there=True) for one in now}
         last = max((at for at in arrivals.values() if at <= removed), default=min(arrivals.values()))
-        return _named_alike(old, [one for one, at in arrivals.items() if at == last]).path
+        return _same_name_first(old, [one for one, at in arrivals.items() if at == last]).path
 
     def _was_there(self, uid: str) -> bool:
         known = self._first.get(uid)
@@ -194,14 +194,14 @@ class _Successors:
         }
         before = sorted((one for one, at in possible.items() if at <= removed), key=lambda one: (-possible[one], one))
         if before:
-            return _named_alike(old, before[: 1 + len(waiting)], waiting)
+            return _same_name_first(old, before[: 1 + len(waiting)], waiting)
         if reason.startswith((RemovalReason.MOVED, RemovalReason.DUPLICATE)):
             return None
         # It was deleted, and came back to another class.
         return min(possible, key=lambda one: (possible[one], one), default=None)
 
 
-def _named_alike(old: _Place, places: Sequence[_Place], others: Sequence[_Place] = ()) -> _Place:
+def _same_name_first(old: _Place, places: Sequence[_Place], others: Sequence[_Place] = ()) -> _Place:
     """The first of the places with the file name of the old one, else with that of none of the ``others``."""
     name, taken = Path(old.path).name, {Path(one.path).name for one in others}
     named = next((one for one in places if Path(one.path).name == name), None)
