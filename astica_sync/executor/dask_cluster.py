@@ -161,13 +161,17 @@ class DaskCluster:
         what, hint = f"{type(error).__name__}: {error}"[:_MOST_LETTERS], f"Its output may have more. {_HERE}"
         if isinstance(error, AsticaSyncError):
             what, hint = str(error), error.hint
-        raise ExecutorFailed(f"a worker of the Dask cluster at {self._shown} failed: {what}", _KEPT + hint) from error
+        raise ExecutorFailed(
+            f"a worker of the Dask cluster at {self._shown} failed: {what}",
+            f"What was measured is kept; the same command goes on with the rest. {hint}",
+        ) from error
 
     def _check_patience(self) -> None:
         now = self._now()
         if now - self._last_worker > NO_WORKER_SECONDS:
             raise ExecutorFailed(
-                f"the Dask cluster at {self._shown} has no workers any more", _KEPT + self._how_to_start_workers()
+                f"the Dask cluster at {self._shown} has no workers any more",
+                f"What was measured is kept; the same command goes on with the rest. {self._how_to_start_workers()}",
             )
         if now - self._last_result > 60 * SILENT_MINUTES:
             raise ExecutorFailed(
