@@ -24,6 +24,7 @@ EXTRAS = {
     "pandas": "for data frames in Python",
     "redis": "for a budget server on Redis",
     "postgres": "for a budget server on PostgreSQL",
+    "dask": "for inspect on a Dask cluster",
 }
 """For each extra what it is for."""
 _REQUIREMENT = re.compile(

@@ -306,7 +306,7 @@ def test_a_secret_on_a_read_only_mount_is_accepted_whatever_its_mode(
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "does not exist"), (b"\xff\xfe", "is not text in UTF-8"), (b"\n", "is empty")]
+    ("content", "words"), [(None, "does not exist"), (b"\xc3\x28", "is not text in UTF-8"), (b"\n", "is empty")]
 )
 def test_a_key_file_without_a_key(
     shell: Shell, sandbox: RunningSandbox, tmp_path: Path, content: bytes | None, words: str

@@ -23,7 +23,9 @@ class EventHub:
         return bool(self._streams)
 
     def publish(self, name: str, data: Callable[[], Any]) -> None:
-        """Something has a new state; ``data`` is called when it is sent."""
+        """Something has a new state; ``data`` is called when it is sent. After ``close`` nothing is."""
+        if self._closed:
+            return
         for stream in self._streams:
             stream.add(name, data)
 
@@ -34,8 +36,8 @@ class EventHub:
 
     def close(self) -> None:
         """Ends all streams, after an event that says so."""
-        self._closed = True
         self.publish("closing", dict)
+        self._closed = True
         for stream in self._streams:
             stream.end()
 
@@ -62,14 +64,19 @@ class _Stream:
     def __init__(self) -> None:
         self._waiting: dict[str, Callable[[], Any]] = {}
         self._changed = asyncio.Event()
-        self.ended = False
+        self._ended = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the reader has everything, and nothing more comes."""
+        return self._ended and not self._waiting
 
     def add(self, name: str, data: Callable[[], Any]) -> None:
         self._waiting[name] = data
         self._changed.set()
 
     def end(self) -> None:
-        self.ended = True
+        self._ended = True
         self._changed.set()
 
     async def take(self) -> AsyncIterator[str]:
