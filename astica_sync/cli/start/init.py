@@ -45,7 +45,9 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 @click.option("--tags", default="", help="With --create: tags of the new model, separated by commas.")
 @click.option("--rebind", is_flag=True, help="Let a store that mirrors another model mirror this one from now on.")
 @click.option(
-    "--yes", is_flag=True, help="Do not ask about an unusual folder, its backup, or another store of the model."
+    "--yes",
+    is_flag=True,
+    help="Do not ask about an unusual folder, its backup, another store of the model, or a model to rebind to.",
 )
 def init(
     store: Path | None,
@@ -60,10 +62,11 @@ def init(
     """Make a folder the store of a model.
 
     STORE is a folder with one sub-folder for each class, by default the current folder. Nothing is uploaded. In a
-    store that was copied, moved to another disk or restored, init without options makes this copy the one that writes
-    from now on. Asks first where the folders are train and val instead of classes, where images are in no folder, and
-    where another store already sends to the model; where the folder came with a backup or records that were made
-    elsewhere; and where a store was, since its disk may not be mounted.
+    store that was copied, moved to another disk or restored, init without options makes this copy the one that
+    writes from now on. Asks first where the folders are train and val instead of classes, where images are in no
+    folder, and where another store already sends to the model; where --rebind names a model with samples of others;
+    where the folder came with a backup or records that were made elsewhere; and where a store was, since its disk
+    may not be mounted.
 
     \b
     astica-sync init --model 1495
@@ -127,8 +130,10 @@ def init(
             assert model_id is not None
             seen = service.view(model_id)[0]
             model = seen.model
-            if bound is None or bound.model_id != model_id:
+            if bound is None:
                 _check_other_stores(seen, yes=yes)
+            elif rebind and (bound.model_id, bound.train_url) != (model_id, settings.train_url):
+                _check_rebinding(layout, bound, seen, settings.train_url, yes=yes)
     is_new = not layout.sentinel_file.exists()
     if rebind and bound is not None and bound.train_url not in ("", settings.train_url):
         print_note(
@@ -258,6 +263,36 @@ def _check_other_stores(seen: Observation, *, yes: bool) -> None:
         print_note(f"{what}. {then}")
     elif not _agrees(f"{what}. {then}", "Mirror the model from this folder too?"):
         raise GuardRefused(what, f"{then} No store was made. To make it: the same command with --yes.")
+
+
+def _check_rebinding(layout: Layout, bound: Sentinel, seen: Observation, train_url: str, *, yes: bool) -> None:
+    """Asks before a store is bound to a model with samples that it did not send: models of two services may have the
+    same number.
+
+    Raises:
+        GuardRefused: the user did not agree.
+    """
+    from astica_sync.local.db.journal import Journal
+
+    sent: set[str] = set()
+    # On another service nothing is managed.
+    if bound.train_url == train_url and layout.journal_db.exists():
+        uids = {sample.uid for sample in seen.samples}
+        with Journal(layout.journal_db, "init") as journal:
+            sent = {mark.uid for mark in journal.marks() if mark.uid in uids}
+    others = sum(sample.uid not in sent for sample in seen.samples)
+    if not others:
+        return
+    model = f'model {seen.model.model_id} "{safe(seen.model.title)}" at {safe(train_url)}'
+    what = f"this store has not sent {others:,} of the {number(len(seen.samples), 'sample')} of {model}"
+    then = (
+        f"Until now the store mirrors model {bound.model_id} at {safe(bound.train_url)}. A model of another service "
+        "may have the same number: astica-sync models lists those of this one."
+    )
+    if yes:
+        print_note(f"{what}. {then}")
+    elif not _agrees(f"{what}. {then}", "Bind the store to this model?"):
+        raise GuardRefused(what, f"{then} The store was not changed. To bind it: the same command with --yes.")
 
 
 def _agrees(text: str, question: str) -> bool:
