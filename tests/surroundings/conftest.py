@@ -102,16 +102,17 @@ def _by_program_and_loop(megabytes: int, make: Sequence[str], *mount_command: st
     """For programs that mount block devices alone."""
 
     def mount(disk: Disk) -> None:
-        need(mount_command[0])
+        need(mount_command[0], "losetup")
         _formatted(disk, megabytes, *make)
-        device = subprocess.run(["losetup", "-f", "--show", disk.image], capture_output=True, text=True, check=False)
+        losetup = shutil.which("losetup", path=PATH) or "losetup"
+        device = subprocess.run([losetup, "-f", "--show", disk.image], capture_output=True, text=True, check=False)
         if device.returncode != 0:
             pytest.skip(f"losetup does not work here: {device.stderr}")
         try:
             run(*mount_command, device.stdout.strip(), disk.folder)
         finally:
             # It is freed when it is no longer mounted.
-            subprocess.run(["losetup", "-d", device.stdout.strip()], check=False)
+            subprocess.run([losetup, "-d", device.stdout.strip()], check=False)
 
     return mount
 

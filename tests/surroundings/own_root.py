@@ -13,6 +13,8 @@ from tests.harness.shell import Ran, Shell
 CODE = Path(__file__).parents[2]
 START = """
 set -e
+# chroot is not in the path of each user.
+PATH=$PATH:/usr/sbin:/sbin
 mount -t tmpfs tmpfs /mnt
 mkdir /mnt/new
 mount --rbind / /mnt/new
