@@ -4,11 +4,12 @@ import platform
 import re
 import sqlite3
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 
 from astica_sync.doctor.section import Section
 from astica_sync.local.db.wal_safety import WAL_FIXED
 from astica_sync.sqlite import refuse_old_sqlite
+from astica_sync.system.optional_packages import version_of
 
 NAME = "astica-sync"
 EXTRAS = {
@@ -36,7 +37,7 @@ def check_program() -> Section:
     """The versions of what the program runs on."""
     section = Section("program")
     facts = section.facts
-    facts["astica-sync"] = _installed(NAME)
+    facts["astica-sync"] = version_of(NAME)
     facts["Python"] = f"{platform.python_version()} ({platform.python_implementation()})"
     facts["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     facts["C library"] = " ".join(platform.libc_ver()).strip() or None
@@ -55,7 +56,7 @@ def check_packages() -> Section:
     section = Section("packages")
     missing: set[str] = set()
     for name, least, extra in _requirements():
-        found = _installed(name)
+        found = version_of(name)
         is_old = found is not None and least is not None and _numbers(found) < _numbers(least)
         if found is not None:
             section.facts[name] = found
@@ -70,13 +71,6 @@ def check_packages() -> Section:
         lacks = f"not installed ({what}): pip install 'astica-sync[{extra}]'"
         section.facts[f"extra {extra}"] = lacks if extra in missing else "installed"
     return section
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _requirements() -> list[tuple[str, str | None, str | None]]:

@@ -10,14 +10,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from astica_sync.errors import AsticaSyncError, ExecutorFailed
 from astica_sync.executor.file_work import Shard
 from astica_sync.system.error_advice import reason_of
-from astica_sync.system.optional_packages import require
+from astica_sync.system.optional_packages import require, version_of
 
 T = TypeVar("T")
 
@@ -211,7 +210,7 @@ class DaskCluster:
         """
         found = self._ask(lambda: self._client.get_versions(packages=self._packages))
         for package in self._packages:
-            here = _version_of(package)
+            here = version_of(package)
             machines = {f"the worker {name}": known for name, known in sorted(found["workers"].items())}
             if package in _ALSO_ON_THE_SCHEDULER:
                 machines["the scheduler"] = found["scheduler"]
@@ -315,13 +314,6 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 def _raise(error: BaseException) -> NoReturn:
     raise error
-
-
-def _version_of(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _with_version(package: str, found: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Packages that an extra installs."""
+"""Packages that an extra installs, and the versions of packages."""
 
 from astica_sync.errors import ConfigError
 
@@ -13,3 +13,13 @@ def require(package: str, extra: str) -> None:
 
     if find_spec(package) is None:
         raise ConfigError(f"this needs {package}, which is not installed", f"Run: pip install 'astica-sync[{extra}]'")
+
+
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

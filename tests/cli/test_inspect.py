@@ -14,7 +14,7 @@ from PIL import Image
 
 from astica_sync.inspect import inspect_store
 from tests.harness.digits import write_digits
-from tests.harness.planted_pictures import burst, real_photos
+from tests.harness.planted_pictures import burst, real_photos, replace_by_photos
 from tests.harness.shell import Shell
 
 TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -36,14 +36,7 @@ def kinds(found: dict[str, Any]) -> dict[str, list[list[str]]]:
 @pytest.fixture
 def album(store: Path) -> Path:
     """A store with four photos in two classes in place of what the shared one has."""
-    for folder in list(store.iterdir()):
-        if not folder.name.startswith("."):
-            shutil.rmtree(folder)
-    photos = real_photos()
-    for number, photo in enumerate(photos[:4]):
-        place = store / ("Can", "Bottle")[number % 2]
-        place.mkdir(exist_ok=True)
-        photo.save(place / f"{number}.jpg", quality=92)
+    replace_by_photos(store, 4)
     return store
 
 

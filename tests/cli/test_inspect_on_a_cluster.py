@@ -1,7 +1,6 @@
 """``inspect --executor``: the same findings and the same measures, bit for bit, with or without a cluster."""
 
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -19,7 +18,7 @@ from astica_sync.executor import dask_cluster
 from astica_sync.features.extractor import load_extractor
 from astica_sync.inspect import describe_images, inspect_store, work_on_worker
 from tests.harness.dask_clusters import address_of, running_cluster
-from tests.harness.planted_pictures import real_photos
+from tests.harness.planted_pictures import replace_by_photos
 from tests.harness.shell import Shell
 
 
@@ -32,14 +31,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def album(store: Path) -> Path:
     """A store with photos, copies, a converted image and damaged ones."""
-    for folder in list(store.iterdir()):
-        if not folder.name.startswith("."):
-            shutil.rmtree(folder)
-    photos = real_photos()
-    for number, photo in enumerate(photos[:6]):
-        place = store / ("Can", "Bottle")[number % 2]
-        place.mkdir(exist_ok=True)
-        photo.save(place / f"{number}.jpg", quality=92)
+    photos = replace_by_photos(store, 6)
     photos[2].resize((300, 200)).save(store / "Can" / "smaller.png")
     photos[3].save(store / "Bottle" / "converted.webp", quality=90)
     photos[4].point(lambda level: level // 12).save(store / "Can" / "dark.png")

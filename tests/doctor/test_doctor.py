@@ -192,9 +192,9 @@ def test_a_disk_without_locks_is_a_problem(shell: Shell, store: Path, monkeypatc
 
 @pytest.mark.long
 def test_a_missing_or_old_package_is_a_problem(shell: Shell, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = check_program._installed
+    original = check_program.version_of
     other = {"xxhash": "0.9", "click": None}
-    monkeypatch.setattr(check_program, "_installed", lambda name: other.get(name, original(name)))
+    monkeypatch.setattr(check_program, "version_of", lambda name: other.get(name, original(name)))
     assert {"the package click is missing", "the package xxhash is 0.9, older than 3.5"} <= {*problems(shell)}
 
 

@@ -100,16 +100,16 @@ def test_a_cluster_has_no_workers() -> None:
 
 
 def test_a_worker_has_another_version(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = dask_cluster._version_of
-    monkeypatch.setattr(dask_cluster, "_version_of", lambda name: "9.9" if name == "pillow" else known(name))
+    known = dask_cluster.version_of
+    monkeypatch.setattr(dask_cluster, "version_of", lambda name: "9.9" if name == "pillow" else known(name))
     shown = refused(address_of(cluster))
     assert "the worker tcp://127.0.0.1:" in shown and "this machine has pillow 9.9" in shown
     assert "pip install 'pillow==9.9'" in shown
 
 
 def test_the_scheduler_has_another_version(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = dask_cluster._version_of
-    monkeypatch.setattr(dask_cluster, "_version_of", lambda name: "9.9" if name == "astica-sync" else known(name))
+    known = dask_cluster.version_of
+    monkeypatch.setattr(dask_cluster, "version_of", lambda name: "9.9" if name == "astica-sync" else known(name))
     assert "this machine has astica-sync 9.9" in refused(address_of(cluster))
 
 
@@ -117,8 +117,8 @@ def test_the_scheduler_has_another_version(cluster: Any, monkeypatch: pytest.Mon
 def test_one_side_has_no_such_package(
     cluster: Any, monkeypatch: pytest.MonkeyPatch, here: str | None, there: str
 ) -> None:
-    known = dask_cluster._version_of
-    monkeypatch.setattr(dask_cluster, "_version_of", lambda name: here if name == "such-package" else known(name))
+    known = dask_cluster.version_of
+    monkeypatch.setattr(dask_cluster, "version_of", lambda name: here if name == "such-package" else known(name))
     if here is None:
         from distributed import versions
 
@@ -131,8 +131,8 @@ def test_a_worker_that_comes_later_is_checked(cluster: Any, monkeypatch: pytest.
     opened = DaskCluster(address_of(cluster))
     try:
         assert opened.count_slots() == 1
-        known = dask_cluster._version_of
-        monkeypatch.setattr(dask_cluster, "_version_of", lambda name: "9.9" if name == "numpy" else known(name))
+        known = dask_cluster.version_of
+        monkeypatch.setattr(dask_cluster, "version_of", lambda name: "9.9" if name == "numpy" else known(name))
         assert opened.count_slots() == 1
         cluster.scale(2)
         cluster.wait_for_workers(2, timeout=60)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask
 from astica_sync.remote.fleet.fleet_board import FleetBoard, text_of
+from astica_sync.system.optional_packages import version_of
 
 ACTIVE_SECONDS = 10.0
 """Between two records of a process that sends requests, and ``IDLE_SECONDS`` of one that sends none."""
@@ -36,13 +37,8 @@ class ProcessFacts:
 
 @functools.cache
 def _version() -> str:
-    # Loaded in the thread of the announcements.
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("astica-sync")
-    except PackageNotFoundError:
-        return ""
+    # Looked up in the thread of the announcements.
+    return version_of("astica-sync") or ""
 
 
 class Announcer:
