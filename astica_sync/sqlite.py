@@ -16,12 +16,13 @@ from pathlib import Path
 from astica_sync.errors import ConfigError, DatabaseError, StoreBusy
 from astica_sync.file_owner import create_private
 from astica_sync.shell_quote import quote_path
-from astica_sync.system.error_advice import lock_remedy, reason_of, remedy
+from astica_sync.system.error_advice import file_size_limit, lock_remedy, reason_of, remedy
 
 WRITER_LOCK = "lock"
 WRITER_LOCK_HOLDER = "lock-holder.json"
 """Beside the databases of a store: what a process locks that writes to it, and which process that is."""
 _WRITER_WAIT_S = 0.5
+_PROBE_BYTES = 65_536
 
 OLDEST_SQLITE = (3, 35, 5)
 """``ALTER TABLE … DROP COLUMN`` came with 3.35.0, and could damage a database before this version
@@ -247,11 +248,23 @@ class ErrorTranslation:
             return Locked(
                 f"the {name} {path} is locked by another process", "wait for that process to end, then try again"
             )
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            return Unwritable(
+                f"the {name} {path} is not the file any more that this command has opened: its folder was moved, "
+                "replaced, or mounted again",
+                "run the command again, with the folder in its place",
+            )
         if code == sqlite3.SQLITE_FULL:
+            if file_size_limit() is not None and not _is_full(path.parent):
+                large = OSError(errno.EFBIG, "")
+                return Unwritable(f"cannot write the {name} {path}: File too large", remedy(large, path))
             full = OSError(errno.ENOSPC, "")
             return Unwritable(f"the disk is full; cannot write the {name} {path}", remedy(full, path))
         if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-            return Unwritable(f"cannot write the {name} {path}: {error}", _why_unwritable(path, error))
+            fault = _find_fault(path, error)
+            # SQLite calls every failed call of the system a disk I/O error.
+            found = str(error) if fault is None or code != sqlite3.SQLITE_IOERR else reason_of(fault)
+            return Unwritable(f"cannot write the {name} {path}: {found}", _why_unwritable(path, error, fault))
         if isinstance(error, sqlite3.OperationalError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Damaged(f"the {name} {path} is damaged: {error}", when_damaged)
         return DatabaseError(f"cannot use the {name} {path}: {error}", when_damaged)
@@ -282,30 +295,54 @@ _LOCK_ERRORS = (
 )
 
 
-def _why_unwritable(path: Path, error: sqlite3.Error) -> str:
-    """The advice where SQLite names no reason: what is wrong is looked for."""
+def _why_unwritable(path: Path, error: sqlite3.Error, fault: OSError | None) -> str:
+    """The advice; ``fault`` is what was found to be wrong."""
     if getattr(error, "sqlite_errorcode", 0) in _LOCK_ERRORS:
         return lock_remedy(OSError(errno.ENOLCK, ""), path)
+    if fault is None and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        return f"it cannot be opened, although its folder can be written: see ls -l {quote_path(str(path))}"
+    fault = fault or OSError(errno.EIO, "")
+    return remedy(fault, path if fault.errno == errno.EACCES and path.exists() else path.parent)
+
+
+def _find_fault(path: Path, error: sqlite3.Error) -> OSError | None:
+    """What is wrong where SQLite does not say it; None where that is not found."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in _LOCK_ERRORS:
+        return None
     folder = path.parent
     try:
-        status = os.statvfs(folder)
-        number = errno.EIO
-        if status.f_flag & os.ST_RDONLY:
-            number = errno.EROFS
-        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK) or (
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return _fault(errno.EROFS)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK) or (
             path.exists() and not os.access(path, os.R_OK | os.W_OK)
         ):
-            number = errno.EACCES
-        elif status.f_blocks and not status.f_bavail:
-            number = errno.ENOSPC
-        else:
-            # The limit of open files shows itself here.
-            os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN:
-                return f"it cannot be opened, although its folder can be written: see ls -l {quote_path(str(path))}"
+            return _fault(errno.EACCES)
+        if _is_full(folder):
+            return _fault(errno.ENOSPC)
+        # The limit of open files shows itself here.
+        os.close(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+        if code == sqlite3.SQLITE_IOERR_WRITE:
+            # A quota shows itself here.
+            with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+                file.write(bytes(_PROBE_BYTES))
+            if file_size_limit() is not None:
+                return _fault(errno.EFBIG)
     except OSError as problem:
-        return remedy(problem, folder)
-    return remedy(OSError(number, ""), path if number == errno.EACCES and path.exists() else folder)
+        return problem
+    return None
+
+
+def _fault(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return False
+    return bool(status.f_blocks) and not status.f_bavail
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
 import contextlib
+import errno
 import os
+import resource
+import shutil
 import sqlite3
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -144,6 +148,68 @@ def test_a_full_disk_is_an_error(path: Path) -> None:
     connection.execute("PRAGMA max_page_count = 3")
     with pytest.raises(sqlite.Unwritable, match="disk is full"), ErrorTranslation(path, diary()):
         connection.execute("INSERT INTO page VALUES (zeroblob(100000))")
+    connection.close()
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("wal", [True, False])
+def test_a_limit_of_the_file_size_is_not_taken_for_a_broken_disk(path: Path, wal: bool) -> None:
+    connection = open_diary(path, wal=wal)
+    with (
+        files_of_at_most(60_000),
+        pytest.raises(sqlite.Unwritable, match="File too large") as caught,
+        ErrorTranslation(path, diary()),
+    ):
+        connection.execute("INSERT INTO page VALUES (zeroblob(200000))")
+    assert "60,000 bytes" in caught.value.hint and "ulimit -f" in caught.value.hint
+    connection.close()
+
+
+def test_a_full_database_is_no_full_disk_where_the_file_size_is_limited(path: Path) -> None:
+    """Which of its codes SQLite returns depends on how much of a page is written."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    with files_of_at_most(60_000):
+        translated = ErrorTranslation(path, diary()).translate(error)
+    assert translated is not None
+    assert "ulimit -f" in translated.hint and "File too large" in str(translated)
+
+
+def test_a_quota_is_named_in_place_of_a_broken_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def over_quota(**_: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    monkeypatch.setattr(sqlite.tempfile, "TemporaryFile", over_quota)
+    translated = ErrorTranslation(path, diary()).translate(error)
+    assert translated is not None
+    assert "quota" in translated.hint and "I/O" not in str(translated)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_folder_that_was_moved_or_replaced_is_not_taken_for_a_broken_disk(tmp_path: Path, replaced: bool) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    connection = open_diary(folder / "diary.db")
+    folder.rename(tmp_path / "moved")
+    if replaced:
+        shutil.copytree(tmp_path / "moved", folder)
+    with (
+        pytest.raises(sqlite.Unwritable, match="its folder was moved, replaced, or mounted again") as caught,
+        ErrorTranslation(folder / "diary.db", diary()),
+    ):
+        connection.execute("INSERT INTO page VALUES ('one')")
+    assert caught.value.hint.startswith("run the command again")
     connection.close()
 
 

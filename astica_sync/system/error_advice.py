@@ -90,6 +90,11 @@ def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True
         return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
     if error.errno == errno.EAGAIN:
         return thread_remedy()
+    if error.errno == errno.EFBIG and (limit := file_size_limit()) is not None:
+        return (
+            f"no file of this process may be larger than {limit:,} bytes: raise the limit: ulimit -f unlimited, "
+            "in a new shell where that is refused"
+        )
     path = path or "."
     shown = quote_path(os.fspath(path))
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -136,11 +141,21 @@ def memory_limit(needed: int = NEAR_MEMORY) -> str:
 
 def _address_space() -> int | None:
     """How many bytes of addresses this process may have; None where that is not limited."""
+    return _limit("RLIMIT_AS")
+
+
+def file_size_limit() -> int | None:
+    """The largest file in bytes that this process may write; None where that is not limited."""
+    return _limit("RLIMIT_FSIZE")
+
+
+def _limit(name: str) -> int | None:
+    """A limit of this process by its name in ``resource``; None where there is none."""
     try:
         import resource
 
-        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-    except (ImportError, OSError, ValueError):
+        soft = resource.getrlimit(getattr(resource, name))[0]
+    except (ImportError, AttributeError, OSError, ValueError):
         return None
     return None if soft == resource.RLIM_INFINITY else soft
 

@@ -222,6 +222,13 @@ def test_a_soft_limit_of_open_files_is_raised(shell: Shell, sandbox: RunningSand
     assert run_in(shell, 'ulimit -Sn 20; "$@"', "push", "--store", store).code == 0
 
 
+@pytest.mark.long
+def test_a_limit_of_the_file_size_is_named(shell: Shell, sandbox: RunningSandbox, store: Path) -> None:
+    """SQLite calls it a disk I/O error."""
+    sandbox.clear_log()
+    refused(run_in(shell, 'ulimit -f 8; "$@"', "push", "--store", store), sandbox, "File too large", "ulimit -f")
+
+
 def test_no_home_and_no_entry_for_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_STATE_HOME")
