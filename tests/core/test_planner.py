@@ -155,6 +155,16 @@ CIRCUMSTANCES = [
         facts(A, AGREED, 1, True)._replace(other_recipe=True, moved=True, new_place_pending=True),
         (HoldCopies((1,), NEW_RECIPE_PENDING),),
     ),
+    # Of two copies the service has confirmed the removal of one: a view that lags shows it, under an id that may be
+    # another client's by now.
+    (
+        facts(A, ATTEMPTED, 2, False)._replace(gone=(1,)),
+        (RemoveCopies((2,), RemovalReason.ABSENT, leaves_doubt=True),),
+    ),
+    (facts(A, ATTEMPTED, 2, False)._replace(gone=(1, 2)), (KeepMark(),)),
+    (facts(A, ATTEMPTED, 2, True)._replace(gone=(1,)), (RemoveCopies((1, 2), RemovalReason.ABSENT),)),
+    (facts(P, ATTEMPTED, 2, False)._replace(gone=(1,)), (AdoptCopy(2),)),
+    (facts(P, ATTEMPTED, 1, False)._replace(gone=(1,)), (WaitUntil(ASKED + 1, confirmed=False),)),
 ]
 
 

@@ -80,6 +80,32 @@ def test_a_removal_keeps_in_mind_that_an_upload_is_open(path: Path, in_doubt: bo
         assert mark is not None and (mark.removed_ids, mark.upload_open) == ((70, 80, 90), False)
 
 
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_a_copy_that_is_gone_for_sure_is_kept_in_mind_while_another_one_is_open(path: Path, in_doubt: bool) -> None:
+    with Journal(path, "run-1") as journal:
+        if in_doubt:
+            journal.attempt([A], 5.0)
+        else:
+            journal.agree([A], 5.0)
+        journal.attempt_removal([(*A, 70)], 6.0)
+        journal.attempt_removal([(*A, 7)], 6.0)
+        journal.confirm_copy_removed(A[0], 7)
+        mark = journal.mark(A[0])
+        assert mark is not None
+        assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 7), (7,), in_doubt)
+        assert mark.state == MarkState.ATTEMPTED
+        journal.restore(mark)
+        assert journal.mark(A[0]) == mark
+        journal.attempt_removal([(*A, 7)], 6.5)
+        mark = journal.mark(A[0])
+        assert mark is not None and mark.gone_ids == (), "its removal is requested again, so it is open"
+        journal.confirm_copy_removed(A[0], 7)
+        journal.confirm_removed([A[0]], 7.0, upload_open=in_doubt)
+        mark = journal.mark(A[0])
+        assert mark is not None and mark.state == MarkState.REMOVED
+        assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 7), (), in_doubt)
+
+
 def test_a_confirmed_removal_says_whether_an_upload_before_it_is_open(path: Path) -> None:
     with Journal(path, "run-1") as journal:
         journal.attempt([A], 5.0)

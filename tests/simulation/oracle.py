@@ -117,8 +117,8 @@ class Notes:
 @dataclass(slots=True)
 class Sending:
     """One upload that left: when, in which run, on a clock how wrong, what is proven about it, and whether
-    an observation a whole quarantine later did not show it, and it was forgotten then; ``adopted`` that a sample was
-    taken for it in such an observation."""
+    an observation a whole quarantine later did not show it, and it was forgotten then; ``adopted`` that a sample
+    was taken for it."""
 
     at: float
     run: str
@@ -222,8 +222,9 @@ class Oracle:
         }
         for adopt in plan.adopts:
             for sending in self.book(run.store).sendings.get(adopt.uid, ()):
-                # Where uids are cut, a copy of the same content in a class of almost the same name may be taken for it.
-                sending.adopted |= notes.view is not None and notes.view.asked >= sending.at + QUARANTINE
+                # Where uids are cut, a copy of the same content in a class of almost the same name may be taken for it,
+                # and this too soon. Then a view a quarantine after the sending decides, whichever run asked for it.
+                sending.adopted = True
             removal = self.book(run.store).removals.get(adopt.uid)
             if removal is not None and made.get((adopt.sample_id, adopt.uid), 0.0) > removal.at:
                 # It is this store's again, in any case; a view that lags may still show what was removed.

@@ -50,7 +50,8 @@ class Facts(NamedTuple):
 
     ``asked_at`` is when the observation was asked for, ``quarantine_ends`` when the last request about the sample can
     no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
-    and ``removed_at`` when the service confirmed that, of a removed sample. All times are seconds since the epoch.
+    and ``removed_at`` when the service confirmed that, of a removed sample; ``gone`` those of them whose removal it has
+    confirmed while that of another copy is open. All times are seconds since the epoch.
 
     ``upload_open`` says that an upload of unknown outcome may still be carried out. ``removal_is_over`` of an absent
     sample: only removals of it have an unknown outcome, and a quarantine has passed, which no restart begins again.
@@ -97,6 +98,7 @@ class Facts(NamedTuple):
     replacement_pending: str = ""
     unproven: tuple[int, ...] = ()
     size_unknown: bool = False
+    gone: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,9 @@ def _spare(action: Action, unproven: tuple[int, ...]) -> Iterator[Action]:
 def _decide(facts: Facts) -> tuple[Action, ...]:
     if facts.mark is MarkState.AGREED and facts.removed and not is_settled(facts):
         # A view that lags shows copies that the service has removed, and their ids may be those of others by now.
-        facts = _without_removed(facts)
+        facts = _without(facts, facts.removed)
+    elif facts.mark is MarkState.ATTEMPTED and facts.gone and not is_settled(facts):
+        facts = _without(facts, facts.gone)
     match facts.local:
         case Presence.PRESENT:
             return _decide_present(facts)
@@ -319,7 +323,7 @@ def _decide_present(facts: Facts) -> tuple[Action, ...]:
         )
         if not is_settled(facts):
             # What was removed and is shown is not there: the view lags.
-            facts = _without_removed(facts)
+            facts = _without(facts, facts.removed)
     if not facts.copies:
         if facts.failed_before:
             return (SkipFailed(),)
@@ -353,10 +357,10 @@ def _remove_extras(facts: Facts) -> tuple[Action, ...]:
     return extras
 
 
-def _without_removed(facts: Facts) -> Facts:
+def _without(facts: Facts, sample_ids: tuple[int, ...]) -> Facts:
     return facts._replace(
-        copies=tuple(one for one in facts.copies if one not in facts.removed),
-        misplaced=tuple(one for one in facts.misplaced if one not in facts.removed),
+        copies=tuple(one for one in facts.copies if one not in sample_ids),
+        misplaced=tuple(one for one in facts.misplaced if one not in sample_ids),
     )
 
 
@@ -368,9 +372,9 @@ def _decide_removed(facts: Facts) -> tuple[Action, ...]:
     if facts.asked_at < facts.removed_at:
         return (KeepMark(),)
     if facts.upload_open:
-        return (_decide_absent(_without_removed(facts)),)
+        return (_decide_absent(_without(facts, facts.removed)),)
     settled = is_settled(facts)
-    others = facts.copies if settled else _without_removed(facts).copies
+    others = facts.copies if settled else _without(facts, facts.removed).copies
     left: tuple[Action, ...] = (LeaveUnmanaged(others, MADE_AGAIN),) if others else ()
     return (*left, ForgetMark() if settled else KeepMark())
 

@@ -130,6 +130,7 @@ def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, 
         title_questioned=title in context.questioned_titles,
         unproven=_unproven(row, context),
         size_unknown=size is None and bool(observation.size_decimals) and context.shows_sizes() is not False,
+        gone=mark.gone_ids if mark else (),
     )
 
 
@@ -213,6 +214,7 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         other_recipe=absent.other_recipe,
         replaced=bool(replacement),
         is_loss=not absent.is_new if absent.moved else at is not None and not at.is_edit,
+        gone=mark.gone_ids,
         unproven=_unproven(row, context),
     )
 

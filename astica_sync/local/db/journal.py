@@ -216,17 +216,26 @@ class Journal:
     def confirm_removed(self, uids: Iterable[str], at: float, upload_open: bool = False) -> None:
         """Marks samples as *removed*: the service confirmed it at ``at``. ``upload_open``: an upload before that may
         still be carried out, which stays noted."""
-        removed = "removed" if upload_open else "ltrim(removed, '0,')"
+        removed = "replace(removed, '-', '')" if upload_open else "ltrim(replace(removed, '-', ''), '0,')"
         self._write_many(
             f"UPDATE mark SET state = 'removed', sent_at = ?, run = ?, removed = {removed} WHERE uid = ?",  # noqa: S608
             ((at, self.run, uid) for uid in uids),
+        )
+
+    def confirm_copy_removed(self, uid: str, sample_id: int) -> None:
+        """Notes that the service has confirmed the removal of one copy of a sample, while that of another copy is open:
+        the id is kept with a minus sign, and the sample stays *attempted*."""
+        self._write_many(
+            "UPDATE mark SET removed = trim(replace(',' || removed || ',', ?, ?), ',') WHERE uid = ?",
+            [(f",{sample_id},", f",-{sample_id},", uid)],
         )
 
     def confirm_extras_removed(self, uids: Iterable[str], at: float) -> None:
         """Marks samples as *agreed* whose superfluous copies the service has removed, confirmed at ``at``; the ids of
         these stay in the mark."""
         self._write_many(
-            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ?, removed = ltrim(removed, '0,') WHERE uid = ?",
+            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ?, removed = ltrim(replace(removed, '-', ''), '0,')"
+            " WHERE uid = ?",
             ((at, self.run, uid) for uid in uids),
         )
 
@@ -245,7 +254,8 @@ class Journal:
 
     def restore(self, mark: Mark) -> None:
         """Restores a mark as it was before an attempt that has proved to have done nothing."""
-        removed = ",".join(map(str, (0,) * mark.upload_open + mark.removed_ids)) or None
+        ids = (-one if one in mark.gone_ids else one for one in mark.removed_ids)
+        removed = ",".join(map(str, ((0,) * mark.upload_open + tuple(ids)))) or None
         row = (mark.uid, mark.class_title, str(mark.state), mark.sent_at, mark.run, os.fsencode(mark.path), removed)
         self._write_many(
             "INSERT OR REPLACE INTO mark (uid, class, state, sent_at, run, path, removed) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -507,4 +517,6 @@ def _mark(row: _MarkRow) -> Mark:
     if removed is None:
         return mark
     ids = tuple(map(int, removed.split(",")))
-    return replace(mark, removed_ids=tuple(filter(None, ids)), upload_open=0 in ids)
+    requested = tuple(dict.fromkeys(abs(one) for one in ids if one))
+    gone = tuple(one for one in requested if one not in ids)
+    return replace(mark, removed_ids=requested, upload_open=0 in ids, gone_ids=gone)

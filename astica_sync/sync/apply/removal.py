@@ -188,7 +188,9 @@ class _RemovalRecorder:
         if error is None:
             self.result.removed += 1
             self._open[removal.uid] -= 1
-            if not self._open[removal.uid]:
+            if self._open[removal.uid]:
+                self._journal.confirm_copy_removed(removal.uid, removal.sample_id)
+            else:
                 settle_removed(self._journal, [removal], now)
             seconds = self._forecast.seconds(self.result.left)
             self._listener.removed(removal.class_title, removal.path, 1, seconds)

@@ -103,7 +103,7 @@ PLAN_MUTANTS = (
     mutant("the sizes of samples are not compared", with_facts(other_size=())),
     mutant(
         "what was removed and is still shown is a copy",
-        wrap(DECISION + "_without_removed", lambda original, facts: facts),
+        wrap(DECISION + "_without", lambda original, facts, sample_ids: facts),
     ),
     mutant(
         "a sample is that of an image whatever the size of its conversion",
