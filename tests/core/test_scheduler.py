@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astica_sync.core.watch.scheduler import (
+    FOREIGN_GAP,
     MAX_RETRY,
     POLL_SHARE,
     ROUND_GAP,
@@ -93,3 +94,20 @@ def test_the_next_scan_is_the_earliest_requested_one() -> None:
     assert schedule.scan_at == 50.0
     schedule.request_scan(40.0)
     assert schedule.scan_at == 40.0
+
+
+def test_what_another_process_has_scanned_leads_to_one_round_soon() -> None:
+    schedule = Scheduler(900.0)
+    schedule.index_has("one", 0.0)
+    schedule.round_done(0.0, cost=0.1, scan_cost=0.1)
+    schedule.index_has("one", 100.0)
+    assert schedule.next_action(100.0, backlog=False) == (WatchAction.WAIT, 900.0)
+    schedule.index_has("two", 100.0)
+    assert schedule.next_action(100.0, backlog=False)[0] is WatchAction.ROUND
+    schedule.round_done(100.0, cost=0.1, scan_cost=0.1)
+    schedule.index_has("two", 100.1)
+    assert schedule.next_action(100.1, backlog=False) == (WatchAction.WAIT, 1000.0)
+    # A long scan finds something each second.
+    schedule.index_has("three", 101.0)
+    schedule.index_has("four", 102.0)
+    assert schedule.next_action(102.0, backlog=False) == (WatchAction.WAIT, 100.0 + FOREIGN_GAP)

@@ -196,6 +196,46 @@ def test_a_changed_file_is_another_sample(store: Store) -> None:
     assert store.index.paths_of("Can", old) == []
 
 
+def test_a_scan_that_finds_an_image_come_or_go_changes_the_mark_of_the_index(store: Store) -> None:
+    """Another process sees by it that there was a change which its own scan does not find any more."""
+    can = store.root / "Can"
+    changes: list[Callable[[], object]] = [
+        lambda: store.write("Can/1.png"),
+        lambda: store.write("Can/1.png", PNG + b"edited"),
+        lambda: (can / "1.png").rename(can / "2.png"),
+        lambda: (can / "2.png").unlink(),
+        lambda: store.write("Glass/1.png"),
+        lambda: shutil.rmtree(store.root / "Glass"),
+    ]
+    marks = [store.scan().mark]
+    for change in changes:
+        change()
+        scan = store.scan()
+        assert scan.mark_before == marks[-1]
+        marks.append(scan.mark)
+        assert scan.mark == store.index.change_mark == store.scan().mark
+    assert len(set(marks)) == 7
+
+
+def test_a_file_that_is_read_again_and_is_the_same_leaves_the_mark(store: Store) -> None:
+    store.write("Can/1.png")
+    before = store.scan().mark
+    os.utime(store.root / "Can" / "1.png", ns=(HOUR_NS, HOUR_NS))
+    store.write("Can/text.png", b"text")
+    scan = store.scan()
+    assert (scan.hashed, scan.mark) == (2, before)
+
+
+def test_what_vanishes_while_it_is_read_is_reported_as_lost(store: Store) -> None:
+    """Its row is gone, so the next scan does not find that it is missing."""
+    content = store.write("Can/1.png")
+    before = store.scan().mark
+    store.write("Can/1.png", PNG + b"edited")
+    scan = store.scan(FaultyDisk(store.root, "Can/1.png", errno.ENOENT, "open"))
+    assert scan.lost == {content}
+    assert scan.mark != before
+
+
 def change_size(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"more")
 

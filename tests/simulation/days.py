@@ -310,6 +310,7 @@ def _converge(play: "Play") -> None:
         world.violate(12, f"{watcher.name} is {report.state}: {report.why}")
     if day.event_quality == "well":
         _see_at_once(play, store, watcher)
+        _see_what_another_has_scanned(play, store, watcher)
     if world.broken:
         raise world.broken
 
@@ -321,6 +322,20 @@ def _see_at_once(play: "Play", store: Store, watcher: Run) -> None:
     play.world.run_until(play.world.time + SOON)
     if watcher.oracle_notes.sent == sent:
         play.world.violate(4, f"{watcher.name} does not see a new file within {SOON:.0f} s")
+
+
+def _see_what_another_has_scanned(play: "Play", store: Store, watcher: Run) -> None:
+    """A status scans a new file while the watcher is held up, whose own scan finds nothing new then."""
+    world = play.world
+    sent = watcher.oracle_notes.sent
+    watcher.frozen_at, watcher.frozen_until = world.time, world.time + 30.0
+    play.users.write_seen(store, f"{play.script.titles[0]}/scanned.png", 38)
+    run = store.start(play.script.seed ^ 0x5CA9, "status", faults=CALM)
+    play.runs.append(run)
+    world.run_while(lambda: not run.ended)
+    world.run_until(world.time + SOON)
+    if watcher.oracle_notes.sent == sent:
+        world.violate(4, f"{watcher.name} does not see what {run.name} has scanned within {SOON:.0f} s")
 
 
 def _living(play: "Play", store: Store) -> Run:

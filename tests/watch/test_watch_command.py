@@ -157,6 +157,39 @@ def test_the_guard_stops_removals_only_until_a_push_confirms_them(
     wait_until(lambda: in_sync(sandbox, model_id, store))
 
 
+@pytest.mark.parametrize("change", ["a new image", "a deleted image"])
+def test_a_change_that_another_command_has_scanned_first_is_seen_at_once(
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, change: str
+) -> None:
+    """The watcher's own scan finds nothing new in the index then."""
+    (store / "astica-sync.toml").write_text("settle = 0.2\nobserve_every = 3600\n")
+    running = watch(store)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    wait_until(lambda: state(store)["agreed_at"] is not None)
+    running.process.send_signal(signal.SIGSTOP)
+    if change == "a new image":
+        draw(store / "Can" / "new.png", 500)
+    else:
+        (store / "Can" / "000.png").unlink()
+    assert shell("status", "--store", store).code == 0
+    assert not in_sync(sandbox, model_id, store)
+    running.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+
+
+def test_a_status_beside_the_watcher_costs_it_no_request(
+    shell: Shell, running: WatchProcess, sandbox: RunningSandbox, store: Path
+) -> None:
+    running.process.send_signal(signal.SIGSTOP)
+    os.utime(store / "Can" / "000.png", ns=(10**18, 10**18))
+    assert shell("status", "--store", store).code == 0
+    sandbox.clear_log()
+    running.process.send_signal(signal.SIGCONT)
+    assert shell("status", "--store", store).code == 0
+    # The watcher has answered the second one.
+    assert len(sandbox.log) == 1
+
+
 @pytest.mark.long
 def test_a_restore_that_moves_images_back_ends_the_question_about_them(shell: Shell, watch: Start, store: Path) -> None:
     """The restore scans the store, so the watcher may find nothing new in the index."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from astica_sync.local.layout import Layout
 
 
-MOVED_BACK = "moved_back"
-"""The journal's key for when a restore last moved images within the store, in seconds since the epoch."""
 NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file are unknown"
 
 
@@ -132,8 +129,6 @@ def restore(
                     deleted, left_out = _find_removed(layout, objects, since, title)
                     back, failed = move_back(layout, [one for one in left_out.moved if one not in moved])
                 problems = [(problem.path, problem.reason) for problem in failed]
-                if moved:
-                    _note_moves(layout)
             freed = frozenset(one.now for one in (left_out.moved if dry_run else moved))
             overwritten = [entry for entry in deleted if entry.path in freed]
             left_out.deleted = len(deleted) - len(overwritten)
@@ -193,19 +188,6 @@ def restore(
     return code
 
 
-def _note_moves(layout: "Layout") -> None:
-    """The scans of this command have put the moves into the index, where a watcher that waits for a decision about
-    them finds nothing new any more. What is written to the journal makes it look again."""
-    from astica_sync.errors import AsticaSyncError
-    from astica_sync.local.db.journal import Journal
-
-    with (
-        contextlib.suppress(AsticaSyncError, OSError),
-        contextlib.closing(Journal(layout.journal_db, "restore")) as journal,
-    ):
-        journal.set_meta(MOVED_BACK, int(time.time()))
-
-
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     """The objects that a restore of everything leaves out, without those that were never uploaded."""
     from astica_sync.local.backup.missing_names import never_used
@@ -224,9 +206,9 @@ def _find_removed(
 ) -> "tuple[list[CatalogEntry], LeftInBackup]":
     """What was removed since then, and what of it is not restored: the held-out images, and what the store has in
     another place. ``title`` is the only class that is asked for."""
-    from astica_sync.cli.undo.find_moved_images import find_moved
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
+    from astica_sync.cli.undo.find_moved_images import find_moved
     from astica_sync.local.backup.removed_since import found_elsewhere, removed_since
     from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index

@@ -13,6 +13,9 @@ MIN_POLL_INTERVAL = 1.0
 ROUND_GAP = 2.0
 """The shortest time between two rounds; each costs one request."""
 ROUND_SHARE = 0.25
+FOREIGN_GAP = 5.0
+"""The shortest time from a round to one for which another process is the reason: its scan may take minutes and find
+something in each second."""
 FIRST_RETRY = 2.0
 MAX_RETRY = 300.0
 
@@ -46,6 +49,8 @@ class Scheduler:
     polls: bool = False
     round_at: float = 0.0
     scan_at: float | None = None
+    index_mark: str | None = None
+    """The index's ``change_mark`` as this process knows it; None before its first scan."""
     _scanned: float = float("-inf")
     _scan_cost: float = 0.0
     _last_round: float = float("-inf")
@@ -63,6 +68,13 @@ class Scheduler:
         """An observation is needed at that time, or earlier; the gap between two rounds is kept."""
         at = max(at, self._last_round + ROUND_GAP, self._last_round + self._round_cost / ROUND_SHARE)
         self.round_at = min(self.round_at, at)
+
+    def index_has(self, mark: str, now: float) -> None:
+        """The index has this mark. Where it is another one than after the last scan of this process, another process
+        has scanned: what it has found is no change any more to the next scan here, so a round looks at all."""
+        if self.index_mark not in (None, mark):
+            self.request_round(max(now, self._last_round + FOREIGN_GAP))
+        self.index_mark = mark
 
     def scan_done(self, now: float, cost: float) -> None:
         """A scan has ended that took ``cost`` seconds."""

@@ -21,7 +21,7 @@ from astica_sync.local.db.cache_file import BUSY_S, CacheFile
 from astica_sync.local.db.row_pages import in_pages
 from astica_sync.local.db.run_migrations import make_schema
 from astica_sync.local.filesystem import Signature
-from astica_sync.sqlite import refuse_fork
+from astica_sync.sqlite import Locked, refuse_fork
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -127,6 +127,7 @@ _PLACED_BY_RECIPE = (
 _BATCH = 500
 COMPARED = "compared"
 RECIPE = "recipe"
+CHANGE = "change"
 _TOUCH = "INSERT OR IGNORE INTO touched SELECT content FROM file WHERE content IS NOT NULL AND"
 _PLACES = (
     "SELECT folder.class, folder.path, file.name FROM file JOIN folder ON folder.id = file.folder_id"
@@ -392,6 +393,21 @@ class Index(CacheFile):
             found.update(self._rows(query, tuple(some)))
         return found
 
+    @property
+    def change_mark(self) -> str:
+        """A text that is another one after each change by which an image came to a place or left one, whichever process
+        has scanned; "" before the first."""
+        return str(self.get_meta(CHANGE) or "")
+
+    def look_at_change_mark(self) -> str | None:
+        """The same outside of a scan; None while another process holds the file, or this one uses a private copy."""
+        if self.is_private:
+            return None
+        try:
+            return self.change_mark
+        except Locked:
+            return None
+
     def recipe(self) -> Recipe | None:
         """The recipe of the last scan; None where that is not known."""
         with contextlib.suppress(ValueError, AttributeError):
@@ -429,9 +445,12 @@ class Index(CacheFile):
         put: Sequence[File],
         drop: Sequence[tuple[int, bytes]],
         prepared: Sequence[tuple[str, str]] = (),
+        *,
+        moves: bool = False,
     ) -> None:
         """Writes folders, removes the files ``drop``, then writes the files ``put``, all in one transaction;
-        ``prepared`` are contents among these that are converted before they are sent, with their format."""
+        ``prepared`` are contents among these that are converted before they are sent, with their format. ``moves``:
+        with these rows an image comes to a place or leaves one."""
 
         def change(connection: sqlite3.Connection) -> None:
             if _get_meta(connection, COMPARED) is not None:
@@ -446,6 +465,8 @@ class Index(CacheFile):
             connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", put)
             connection.executemany("INSERT OR REPLACE INTO prepared VALUES (?, ?)", prepared)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
+            if moves:
+                _mark_change(connection)
 
         if folders or put or drop:
             self.write(change)
@@ -465,6 +486,7 @@ class Index(CacheFile):
             connection.executemany("DELETE FROM file WHERE folder_id = ?", ids)
             connection.executemany("DELETE FROM folder WHERE id = ?", ids)
             connection.execute("DELETE FROM meta WHERE key = 'totals'")
+            _mark_change(connection)
 
         if folder_ids:
             self.write(change)
@@ -478,6 +500,11 @@ def join(folder: bytes, name: bytes) -> str:
 def _get_meta(connection: sqlite3.Connection, key: str) -> Any:
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else json.loads(row[0])
+
+
+def _mark_change(connection: sqlite3.Connection) -> None:
+    # Not a count, which a private copy and the file would have in common although they differ.
+    _set_meta(connection, CHANGE, os.urandom(8).hex())
 
 
 def _sum(value: Any) -> str:

@@ -87,7 +87,8 @@ class Scan:
     appeared in a place where they were not before, ``lost`` those that disappeared from one; None when they are too
     many to name, or disappeared with their folder. ``hiding`` are the paths of the problems behind which files may be
     that were not seen, as links and what cannot be read. ``moved``: the store was moved, copied or made elsewhere
-    (``StoreMoved``), so that what is gone from it proves nothing.
+    (``StoreMoved``), so that what is gone from it proves nothing. ``mark_before`` and ``mark`` are the index's
+    ``change_mark`` before and after.
     """
 
     files: int
@@ -102,6 +103,8 @@ class Scan:
     lost: frozenset[str] | None = None
     hiding: frozenset[str] = frozenset()
     moved: bool = False
+    mark_before: str = ""
+    mark: str = ""
 
 
 def scan_store(
@@ -163,6 +166,8 @@ class _IndexWriter:
         self.put: list[File] = []
         self.drop: list[tuple[int, bytes]] = []
         self.prepared: list[tuple[str, str]] = []
+        self.moves = False
+        """Whether with these rows an image comes to a place or leaves one."""
         self._flushed_at = clock.ticks()
 
     def flush(self, least: int = 1) -> None:
@@ -170,8 +175,9 @@ class _IndexWriter:
         rows = len(self.put) + len(self.drop) + len(self.folders)
         late = rows > 0 and self._clock.ticks() >= self._flushed_at + _BATCH_SECONDS
         if rows >= least or late:
-            self._index.change(self.folders, self.put, self.drop, self.prepared)
+            self._index.change(self.folders, self.put, self.drop, self.prepared, moves=self.moves)
             self.folders, self.put, self.drop, self.prepared = [], [], [], []
+            self.moves = False
             self._flushed_at = self._clock.ticks()
 
 
@@ -222,6 +228,7 @@ class Scanner:
         self._moved = self._is_moved()
         ignore = self._target.ignore
         with self._index.scanning(), contextlib.closing(self._start_workers()) as self._workers:
+            mark_before = self._index.change_mark
             self._index.note_recipe(self._target.recipe)
             self._folders = self._index.folders()
             self._next_id = self._first_id = 1 + max((each.folder_id for each in self._folders.values()), default=0)
@@ -248,6 +255,7 @@ class Scanner:
             linked = str(int(self._linked))
             if (self._linked or complete) and self._index.get_meta(HARD_LINKS) != linked:
                 self._index.set_meta(HARD_LINKS, linked)
+            mark = self._index.change_mark
         return Scan(
             files=self._compared,
             hashed=self._hashed,
@@ -261,6 +269,8 @@ class Scanner:
             lost=None if self._lost_folders or len(self._lost) > _MAX_NAMED else frozenset(self._lost),
             hiding=frozenset(self._hiding),
             moved=self._moved,
+            mark_before=mark_before,
+            mark=mark,
         )
 
     def _start_workers(self) -> Workers:
@@ -484,8 +494,10 @@ class Scanner:
             before = [] if name in task.new else self._index.content_at(folder.folder_id, raw)
             if before != [file_hash.content]:
                 self._note_lost(before)
-                if file_hash.content is not None and len(self._fresh) <= _MAX_NAMED:
-                    self._fresh.add(file_hash.content)
+                if file_hash.content is not None:
+                    self._rows.moves = True
+                    if len(self._fresh) <= _MAX_NAMED:
+                        self._fresh.add(file_hash.content)
             return
         if folder.class_title is not None:
             self._unknown.add(folder.class_title)
@@ -493,6 +505,8 @@ class Scanner:
             self._changing += 1
         if file_hash.reason is None:
             self._rows.drop.append((folder.folder_id, raw))
+            # The next scan does not find it in the index any more.
+            self._note_lost(self._index.content_at(folder.folder_id, raw))
         else:
             self._put_hiding(folder, raw, file_hash.reason)
 
@@ -517,6 +531,7 @@ class Scanner:
         return bool(png_or_jpeg_beside(self._files, f"{self._target.path_of(folder)}/{name}"))
 
     def _note_lost(self, contents: list[str]) -> None:
+        self._rows.moves |= bool(contents)
         if contents and len(self._lost) <= _MAX_NAMED:
             self._lost.update(contents)
 

@@ -64,6 +64,8 @@ class IndexReader(Index):
         put: Sequence[File],
         drop: Sequence[tuple[int, bytes]],
         prepared: Sequence[tuple[str, str]] = (),
+        *,
+        moves: bool = False,
     ) -> None:
         if self._followed is not None:
             before = {folder.folder_id: folder for folder in self.folders().values()}
@@ -72,7 +74,7 @@ class IndexReader(Index):
             self._note((now[folder_id].path, name) for folder_id, name in places)
             titles = {folder_id: folder.class_title for folder_id, folder in before.items()}
             self._note_folders(one for one in folders if (one.folder_id, one.class_title) not in titles.items())
-        super().change(folders, put, drop, prepared)
+        super().change(folders, put, drop, prepared, moves=moves)
 
     def drop_folders(self, folder_ids: Sequence[int]) -> None:
         if self._followed is not None:

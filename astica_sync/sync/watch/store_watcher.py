@@ -213,6 +213,7 @@ class Watcher:
         if self._needs_user and self._local.journal.foreign_writes() != self._foreign_writes:
             # Another command may have done what the user was asked for.
             self.request_round()
+        self._notice_other_scans(now)
         if self._changes.apply_file_events(self._debouncer):
             self._scheduler.changed(now)
         if self._changes.has_status_requests and self._index_is_complete:
@@ -228,6 +229,11 @@ class Watcher:
         else:
             self._send()
         return 0.0
+
+    def _notice_other_scans(self, now: float) -> None:
+        """Requests a round where another process has taken changes from the next scan."""
+        if self._scheduler.index_mark is not None and (mark := self._local.index.look_at_change_mark()) is not None:
+            self._scheduler.index_has(mark, now)
 
     def _round(self) -> None:
         session, local, clock = self._session, self._local, self._clock
@@ -382,6 +388,8 @@ class Watcher:
             options=ScanOptions(threads=threads, below=below, patient=True, recipe=local.preparer.recipe),
         )
         self.counts.scan_seconds = self._ticks() - began
+        self._scheduler.index_has(scan.mark_before, self._clock.now())
+        self._scheduler.index_mark = scan.mark
         if self._unreported is not None:
             self.counts.problems = self._unreported.take_scan(local.index.problems(), began_wall)
         return scan

@@ -69,6 +69,11 @@ WATCH_MUTANTS = (
         within(WATCHER + "_send", "astica_sync.local.db.journal:Journal.foreign_writes", as_last_seen),
         days=True,
     ),
+    mutant(
+        "the watcher does not notice what other scans have found",
+        replace(SCHEDULER + "index_has", lambda self, mark, now: None),
+        days=True,
+    ),
     mutant("the watcher observes once and never again", wrap(SCHEDULER + "round_done", never_again), days=True),
     mutant(
         "the watcher plans no scan for files that are not quiet yet",
