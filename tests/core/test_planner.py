@@ -842,6 +842,30 @@ def test_a_copy_that_was_removed_is_not_removed_again_while_the_view_may_lag(row
     assert decide(row) == actions
 
 
+def removal_in_doubt(seconds: float, copies: tuple[int, ...], asked: tuple[int, ...] = (5,)) -> Facts:
+    """A sample that is in the store again, and whose removal was sent so many seconds before a view; the outcome is
+    unknown. ``asked`` are the sample ids that it named."""
+    return Facts(P, ATTEMPTED, copies, (), ASKED, ASKED - seconds + QUARANTINE, removed=asked)
+
+
+@pytest.mark.parametrize(
+    ("row", "actions"),
+    [
+        (removal_in_doubt(3.0, (5,)), (WaitUntil(ASKED - 3.0 + QUARANTINE, confirmed=False, removal=True),)),
+        (removal_in_doubt(3.0, ()), (WaitUntil(ASKED - 3.0 + QUARANTINE, confirmed=False, removal=True),)),
+        (removal_in_doubt(QUARANTINE, (5,)), (AdoptCopy(5),)),
+        (removal_in_doubt(QUARANTINE, ()), (UploadSample(again=False),)),
+        # Another copy stays in its place, also where it has the higher id.
+        (removal_in_doubt(3.0, (5, 9)), (AdoptCopy(9), RemoveCopies((5,), RemovalReason.EXTRA))),
+        (removal_in_doubt(3.0, (5, 9), (9,)), (AdoptCopy(5), RemoveCopies((9,), RemovalReason.EXTRA))),
+        (removal_in_doubt(QUARANTINE, (5, 9)), (AdoptCopy(5), RemoveCopies((9,), RemovalReason.EXTRA))),
+    ],
+)
+def test_what_may_be_removed_yet_is_not_taken_for_the_copy_that_stays(row: Facts, actions: tuple[Action, ...]) -> None:
+    """The view may be older than the removal, or the removal be carried out after it."""
+    assert decide(row) == actions
+
+
 def test_an_image_that_was_in_two_classes_did_not_move_when_one_of_them_loses_it() -> None:
     both = World().has("Jar/a").shows("Can/a", "Jar/a").marked(AGREED, "Can/a", sent_at=100.0)
     plan = both.marked(AGREED, "Jar/a", sent_at=100.5).plan()

@@ -15,7 +15,7 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
-from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, LATER, NEW_SERVICES, OTHER_RECIPES, draw_words
+from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, LATER, LATEST, NEW_SERVICES, OTHER_RECIPES, draw_words
 from tests.simulation.watch import Day
 
 STEPS = {
@@ -183,11 +183,11 @@ def add_words(script: Script) -> None:
         for _ in range(recipes.randint(1, 3)):
             step = Step("change recipe", recipes.getrandbits(48), recipes.randrange(script.stores))
             script.steps.insert(recipes.randint(1, len(script.steps)), step)
-    stories = [word for word in script.words if word.startswith("story") and word not in LATER]
+    stories = [word for word in script.words if word.startswith("story") and word not in {*LATER, *LATEST}]
     for story in sorted([*stories, "story: ahead"] if "counts ahead" in script.words else stories):
         if script.terms is None or story not in NEW_SERVICES:
             script.steps.append(Step(story, draw.getrandbits(48), draw.randrange(script.stores)))
     later = random.Random(script.seed ^ 0x1A7E4)
-    for story in LATER:
+    for story in (*LATER, *LATEST):
         if story in script.words:
             script.steps.append(Step(story, later.getrandbits(48), later.randrange(script.stores)))

@@ -378,6 +378,48 @@ def _train(play: "Play", store: "Store", draw: random.Random) -> Training | None
     return account.trainings[-1] if len(account.trainings) == begun + 1 else None
 
 
+def put_back(play: "Play", store: "Store", draw: random.Random) -> None:
+    """The file of a sample is deleted, and a push is killed while it removes the sample, which is carried out later. By
+    then the file is there again, and another push has run."""
+    switches = play.service.switches
+    if switches.uid_length < UID_LENGTH:
+        return
+    for each in play.stores:
+        _calm(play, each)
+    store.faults, faults = Faults(), store.faults
+    switches.lag, lag = 0.0, switches.lag
+    play.world.run_until(play.world.time + 61.0)
+    path, number = f"Crate/{FIRST_IMAGE + 95}.png", FIRST_IMAGE + 95
+    play.users.write(store, path, number)
+    _run(play, store, draw, "push", consent=True)
+    node = store.shown(path)
+    uid = play.oracle.uid_of("Crate", node.content() if node else "", store.recipe)
+    if any(sample.uid == uid for _, sample in play.service.samples()):
+        play.users.take(store, path)
+        play.world.tell(f"{store.name}: {path} is deleted")
+        store.faults = Faults(reach=50.0)
+        run = store.start(draw.getrandbits(48), consent=lambda _: True)
+        run.answers.update({2: "late"})
+
+        def kill(process: Process, what: str) -> None:
+            if what == "send" and run.connection is not None and run.connection.posts == 1:
+                process.every = None
+                play.world.at(play.world.time + 0.9, process.kill)
+
+        run.every = kill
+        play.runs.append(run)
+        play.wait_for(run)
+        store.faults = Faults()
+        play.users.write(store, path, number)
+        play.world.tell(f"{store.name}: {path} is put back")
+        run = _run(play, store, draw, "push", consent=True)
+        play.world.run_until(play.world.time + 61.0)
+        there = any(sample.uid == uid for _, sample in play.service.samples())
+        if getattr(run.result, "in_sync", False) and not there:
+            play.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} goes after it")
+    store.faults, switches.lag = faults, lag
+
+
 def reconverted(play: "Play", store: "Store", draw: random.Random) -> None:
     """The recipe changes after more images were converted than may be replaced unasked."""
     if play.service.switches.uid_length < UID_LENGTH:
@@ -417,6 +459,7 @@ STORIES: dict[str, Callable[["Play", "Store", random.Random], None]] = {
     "story: between": between,
     "story: late copy": late_copy,
     "story: reconverted": reconverted,
+    "story: put back": put_back,
 }
 
 

@@ -39,12 +39,15 @@ BESIDES = {
 LATER = {"story: late copy": 0.2, "story: reconverted": 0.1}
 """Stories that came after those, and how often a walk with words ends with them; by dice of their own."""
 LATER_SALT = 0x23979
+LATEST = {"story: put back": 0.2}
+"""The same, after those; by dice of their own as well."""
+LATEST_SALT = 0x19722
 SIZES = "sizes"
 """The service shows the size of each sample: those of one image differ by the recipe."""
 SIZES_SHARE = 0.5
 """How many of the walks with other recipes have sizes, by dice of their own."""
 SIZES_SALT = 0x1A870
-"""Both chosen like ``SALT``: no saved seed has such a story, or sizes."""
+"""All chosen like ``SALT``: no saved seed has such a story, or sizes."""
 OFF: frozenset[str] = frozenset()
 """Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")
@@ -65,6 +68,8 @@ def draw_words(seed: int) -> frozenset[str]:
     words += [word for word, share in BESIDES.items() if draw.random() < share]
     later = random.Random(seed ^ LATER_SALT)
     words += [word for word, share in LATER.items() if later.random() < share]
+    latest = random.Random(seed ^ LATEST_SALT)
+    words += [word for word, share in LATEST.items() if latest.random() < share]
     if OTHER_RECIPES in words and random.Random(seed ^ SIZES_SALT).random() < SIZES_SHARE:
         words.append(SIZES)
     return frozenset(words) - OFF

@@ -324,6 +324,8 @@ def _decide_present(facts: Facts) -> tuple[Action, ...]:
         if not is_settled(facts):
             # What was removed and is shown is not there: the view lags.
             facts = _without(facts, facts.removed)
+    elif facts.mark is MarkState.ATTEMPTED and facts.removed and not is_settled(facts):
+        facts = _doubted_last(facts)
     if not facts.copies:
         if facts.failed_before:
             return (SkipFailed(),)
@@ -362,6 +364,15 @@ def _without(facts: Facts, sample_ids: tuple[int, ...]) -> Facts:
         copies=tuple(one for one in facts.copies if one not in sample_ids),
         misplaced=tuple(one for one in facts.misplaced if one not in sample_ids),
     )
+
+
+def _doubted_last(facts: Facts) -> Facts:
+    """Of a present sample with a removal of unknown outcome: what that removal named may be gone already, or go yet. It
+    counts as a copy only beside another one, and after it."""
+    rest = _without(facts, facts.removed)
+    if not rest.copies:
+        return rest
+    return facts._replace(copies=rest.copies + tuple(one for one in facts.copies if one in facts.removed))
 
 
 def _decide_removed(facts: Facts) -> tuple[Action, ...]:

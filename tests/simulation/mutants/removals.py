@@ -51,6 +51,11 @@ REMOVAL_MUTANTS = (
         wrap(DECISION + "_decide_absent", kept_after_a_removal),
         quick=50,
     ),
+    mutant(
+        "what a removal in doubt has named is adopted at once",
+        replace(DECISION + "_doubted_last", lambda facts: facts),
+        quick=100,
+    ),
     mutant("each restart prolongs a removal of unknown outcome", with_facts(removal_is_over=False)),
     # A removal that is confirmed.
     mutant("a confirmed removal drops the mark", replace(JOURNAL + "confirm_removed", dropped), quick=50),
