@@ -177,10 +177,14 @@ class QuotaExceeded(RemoteError):
 
 
 class BadKey(RemoteError):
-    """The service refused the API key."""
+    """The service refused the API key. ``host`` is which one, with its port; "" where that is not known."""
 
     outcome = Outcome.REFUSED
     stops_run = True
+
+    def __init__(self, message: str, hint: str = "", host: str = "") -> None:
+        super().__init__(message, hint)
+        self.host = host
 
 
 class Refused(RemoteError):

@@ -32,9 +32,8 @@ def key_refusals_recorded(settings: Settings, requests: Callable[[], int], *, de
 
 def record_key_refusal(settings: Settings, error: BadKey) -> None:
     """Records the key of this user as refused by the endpoint that the error names."""
-    text = str(error)
     train, detect = (urlsplit(url).netloc for url in (settings.train_url, settings.detect_url))
-    host, endpoint = (detect, "detect") if text.startswith(f"{detect} ") and detect != train else (train, "train")
+    host, endpoint = (detect, "detect") if error.host == detect != train else (train, "train")
     with contextlib.suppress(ConfigError):
         key, source = find_key(os.environ)
         refused = RefusedKey(time.time(), host, source)

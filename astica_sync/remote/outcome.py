@@ -175,6 +175,7 @@ def _from_topic(topic: _Topic | None, answer: Answer, host: str, reason: str, no
             return BadKey(
                 f"{host} refused the API key: {reason or 'no reason given'}",
                 "Check ASTICA_API_KEY; keys are made on the service's web page.",
+                host,
             )
         case _Topic.MODEL:
             return NoSuchModel(f"{host}: {reason}", "List the models of the account: astica-sync models")

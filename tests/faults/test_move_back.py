@@ -1,6 +1,5 @@
 """``backup restore --since``: a dry run lists and writes nothing, and ``--move-back`` undoes moves to other classes."""
 
-import contextlib
 import json
 import os
 import re
@@ -10,10 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.undo.find_moved_images import _History, _Place
-from astica_sync.core.model import make_uid
-from astica_sync.core.plan.decision_table import RemovalReason
-from astica_sync.local.db.journal import Event, Journal
 from tests.harness.shell import Shell, draw, fill, in_store
 from tests.harness.terminal import converse
 
@@ -224,28 +219,6 @@ def test_the_json_of_a_restore_names_what_failed(shell: Shell, undone: Path, tmp
     data = json.loads(ran.out)
     assert (ran.code, data["already_there"], ran.err) == (3, 7, "")
     assert [one["path"] for one in data["failed"]] == ["Can/000.png"]
-
-
-@pytest.mark.parametrize("moved", [False, True])
-def test_of_what_one_run_has_uploaded_the_first_counts_alone_where_it_was_removed_as_moved(
-    tmp_path: Path, moved: bool
-) -> None:
-    """A watcher is one run for days."""
-    content = "a" * 32
-    places = [_Place(f"{title}/a.png", make_uid(content, title * 2)) for title in ("aaaa", "bbbb")]
-    events = [
-        Event(at, "run", action, "", places[which].uid, places[which].path, None, "done", reason)
-        for at, action, which, reason in (
-            (1.0, "upload", 0, ""),
-            (2.0, "upload", 1, ""),
-            (3.0, "remove", 0, RemovalReason.MOVED if moved else RemovalReason.DUPLICATE),
-        )
-    ]
-    with contextlib.closing(Journal(tmp_path / "journal.db")) as journal:
-        with journal.commit():
-            journal.record(events)
-        found = _History(journal, 0.0, [content]).firsts(places)
-    assert found == {one.uid for one in places[: 1 if moved else 2]}
 
 
 @pytest.mark.long

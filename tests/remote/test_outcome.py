@@ -123,6 +123,7 @@ def test_a_refused_key_is_recognised_by_its_text_with_any_http_status(text: str,
     error = judge(said(text, status))
     assert type(error) is BadKey
     assert error.stops_run
+    assert error.host == "train.astica.ai"
 
 
 def test_401_with_an_error_of_the_service_is_a_refused_key() -> None:

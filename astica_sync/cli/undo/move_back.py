@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from astica_sync.cli.undo.find_moved_images import MovedImage
+from astica_sync.core.find_moved_images import MovedImage
 from astica_sync.core.gallery.safe_names import is_sample_path
 from astica_sync.core.model import Problem
 from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone, hash_at, move_same

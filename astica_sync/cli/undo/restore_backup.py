@@ -26,7 +26,7 @@ from astica_sync.cli.undo.restore_lists import (
 )
 
 if TYPE_CHECKING:
-    from astica_sync.cli.undo.find_moved_images import MovedImage
+    from astica_sync.core.find_moved_images import MovedImage
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.layout import Layout
@@ -208,7 +208,7 @@ def _find_removed(
     another place. ``title`` is the only class that is asked for."""
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
-    from astica_sync.cli.undo.find_moved_images import find_moved
+    from astica_sync.local.backup.moved_since import moved_since
     from astica_sync.local.backup.removed_since import found_elsewhere, removed_since
     from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index
@@ -226,7 +226,7 @@ def _find_removed(
         in_store = {sample.content for sample in index.local_samples(model_id)}
         removed = removed_since(journal, objects, since, in_store, seen)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
-        moved, others = find_moved(journal, index, model_id, since, elsewhere)
+        moved, others = moved_since(journal, index, model_id, since, elsewhere)
         held = held_contents(journal)
         unread = [one for one in index.problems() if one.path in scan.hiding]
 

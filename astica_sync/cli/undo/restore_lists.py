@@ -15,7 +15,7 @@ from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.shell_quote import quote_path
 
 if TYPE_CHECKING:
-    from astica_sync.cli.undo.find_moved_images import MovedImage, OtherPlace
+    from astica_sync.core.find_moved_images import MovedImage, OtherPlace
     from astica_sync.core.model import Problem
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry

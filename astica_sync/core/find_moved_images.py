@@ -2,16 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
-from astica_sync.core.model import MarkState, content_of, is_uid, make_scope, make_uid
+from astica_sync.core.model import content_of, is_uid
 from astica_sync.core.plan.decision_table import RemovalReason
-from astica_sync.local.backup.removed_since import Elsewhere
-from astica_sync.local.class_folders.class_title import class_title_of
-from astica_sync.local.db.index import Index
-from astica_sync.local.db.journal import Event, Journal
 
 _UPLOADS = ("upload", "adopt")
 _REMOVALS = ("remove", "remove-class")
@@ -37,35 +32,56 @@ class OtherPlace(NamedTuple):
     first: str
 
 
-class _Place(NamedTuple):
+class SamplePlace(NamedTuple):
+    """A path in the store, and the uid of the sample that an image is there."""
+
     path: str
     uid: str
 
 
+class ImagePlaces(NamedTuple):
+    """The places that an image has ``left``, and those where the store has it ``now``."""
+
+    left: Sequence[SamplePlace]
+    now: Sequence[SamplePlace]
+
+
+class PastEvent(Protocol):
+    """One event of the history (``Event`` of the journal)."""
+
+    @property
+    def run(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
 def find_moved(
-    journal: Journal, index: Index, model_id: int, since: float, elsewhere: Sequence[Elsewhere]
+    images: dict[str, ImagePlaces], events: Iterable[PastEvent], is_marked: Callable[[str], bool]
 ) -> tuple[list[MovedImage], list[OtherPlace]]:
     """Divides what the store has in another place, by path.
 
-    An image has moved where the class that has it now is not the one that it was in first: at ``since``, or, where it
-    was uploaded after that, by its first upload. What was copied before, or is not known to have moved, stays: of
-    several places the one that came last before the image was removed from its first one is where it went.
+    An image has moved where the class that has it now is not the one that it was in first: before the first of the
+    events, or, where it was uploaded by one of them, by its first upload. What was copied before, or is not known to
+    have moved, stays: of several places the one that came last before the image was removed from its first one is where
+    it went.
+
+    Args:
+        images: the places of each image, by content hash.
+        events: what was done since a time, the oldest first; of other images as well.
+        is_marked: whether the journal has the sample of a uid, and not as removed.
     """
-
-    def place(path: str, content: str) -> _Place:
-        title = class_title_of(path.partition("/")[0]) or ""
-        return _Place(path, make_uid(content, make_scope(model_id, title, index.recipe_of(content))))
-
-    left: dict[str, list[_Place]] = defaultdict(list)
-    for one in elsewhere:
-        content, _ = index.file_at(one.now) or (None, None)
-        if content is not None:
-            left[content].append(place(one.path, content))
-    history = _History(journal, since, left)
+    history = _History(events, images, is_marked)
     moved: list[MovedImage] = []
     others: list[OtherPlace] = []
-    for content, places in left.items():
-        now = [place(path, content) for path in index.paths_with(content)]
+    for content, (places, now) in images.items():
         there = {one.uid for one in now}
         firsts = history.firsts([*places, *now])
         back = [one for one in places if one.uid in firsts and one.uid not in there]
@@ -83,16 +99,19 @@ def find_moved(
 class _History:
     """What was done to the samples of some images since a time, by their uids; the numbers count the events."""
 
-    def __init__(self, journal: Journal, since: float, contents: Collection[str]) -> None:
-        self._journal = journal
-        self._first: dict[str, tuple[int, Event]] = {}
+    def __init__(
+        self, events: Iterable[PastEvent], contents: Collection[str], is_marked: Callable[[str], bool]
+    ) -> None:
+        self._is_marked = is_marked
+        self._first: dict[str, tuple[int, PastEvent]] = {}
         self._moved: set[str] = set()
         self._uploaded: dict[str, int] = {}
         self._removed: dict[str, tuple[int, str]] = {}
         self._uids: dict[str, dict[str, str]] = defaultdict(dict)
-        events = [one for one in journal.history(since=since) if is_uid(one.uid) and content_of(one.uid) in contents]
-        for number, event in enumerate(reversed(events)):
+        for number, event in enumerate(events):
             uid = event.uid
+            if not is_uid(uid) or content_of(uid) not in contents:
+                continue
             self._first.setdefault(uid, (number, event))
             self._uids[content_of(uid)].setdefault(uid, event.path)
             if event.reason.startswith(RemovalReason.MOVED):
@@ -104,7 +123,7 @@ class _History:
             elif event.action in _REMOVALS and not event.reason.startswith(_SUPERFLUOUS):
                 self._removed[uid] = (number, event.reason)
 
-    def firsts(self, places: Iterable[_Place]) -> set[str]:
+    def firsts(self, places: Iterable[SamplePlace]) -> set[str]:
         """The samples of one image that were there first: at that time, else those that were uploaded first."""
         uids = {one.uid for one in places}
         first = {uid for uid in uids if self._was_there(uid)}
@@ -120,9 +139,9 @@ class _History:
         run = uploaded[oldest][1].run
         return {uid for uid, (_, event) in uploaded.items() if event.run == run}
 
-    def places_of(self, content: str) -> list[_Place]:
+    def places_of(self, content: str) -> list[SamplePlace]:
         """The places that an image has had, also those that another file has taken since."""
-        return [_Place(path, uid) for uid, path in self._uids[content].items()]
+        return [SamplePlace(path, uid) for uid, path in self._uids[content].items()]
 
     def arrival(self, uid: str, *, is_there: bool) -> float:
         """When a sample came last: less than any event where it was there before, more where no push has sent it yet.
@@ -137,7 +156,7 @@ class _History:
         number, reason = self._removed.get(uid, (-1, ""))
         return (float(number), reason) if number > self._uploaded.get(uid, -1) else (math.inf, "")
 
-    def likely_place(self, old: _Place, now: Sequence[_Place]) -> str:
+    def likely_place(self, old: SamplePlace, now: Sequence[SamplePlace]) -> str:
         """Where the image of a place is that it has left: in its class, else where it came last before it left."""
         in_class = [one for one in now if one.uid == old.uid]
         if in_class:
@@ -151,15 +170,14 @@ class _History:
         known = self._first.get(uid)
         if known is not None:
             return known[1].action not in _UPLOADS
-        mark = self._journal.mark(uid)
-        return mark is not None and mark.state is not MarkState.REMOVED
+        return self._is_marked(uid)
 
 
 class _Successors:
     """To which place the image of each one went. An upload comes before the removal from the place that was left, so it
     went to the place that came last before that."""
 
-    def __init__(self, history: _History, content: str, firsts: Collection[str], now: Sequence[_Place]) -> None:
+    def __init__(self, history: _History, content: str, firsts: Collection[str], now: Sequence[SamplePlace]) -> None:
         self._history = history
         self._there = {one.uid for one in now}
         gone = [one for one in history.places_of(content) if one.uid not in self._there]
@@ -171,10 +189,10 @@ class _Successors:
             if one.uid not in firsts and (at < math.inf or one.uid in self._there)
         }
 
-    def pair(self, back: Sequence[_Place], came: Sequence[_Place]) -> dict[_Place, str]:
+    def pair(self, back: Sequence[SamplePlace], came: Sequence[SamplePlace]) -> dict[SamplePlace, str]:
         """Of each place that was left the path of ``came`` that has its image, where that is known."""
         free = set(came)
-        pairs: dict[_Place, str] = {}
+        pairs: dict[SamplePlace, str] = {}
         waiting = sorted(back, key=lambda old: (self._history.removal(old.uid)[0], old.path))
         for old in tuple(waiting):
             waiting.remove(old)
@@ -186,7 +204,9 @@ class _Successors:
                 pairs[old] = place.path
         return pairs
 
-    def _next(self, old: _Place, free: Collection[_Place], waiting: Sequence[_Place]) -> _Place | None:
+    def _next(
+        self, old: SamplePlace, free: Collection[SamplePlace], waiting: Sequence[SamplePlace]
+    ) -> SamplePlace | None:
         """``waiting`` are the places whose images are looked for after this one: what came last may be one of them."""
         came, (removed, reason) = self._history.arrival(old.uid, is_there=False), self._history.removal(old.uid)
         possible = {
@@ -201,8 +221,14 @@ class _Successors:
         return min(possible, key=lambda one: (possible[one], one), default=None)
 
 
-def _same_name_first(old: _Place, places: Sequence[_Place], others: Sequence[_Place] = ()) -> _Place:
+def _same_name_first(
+    old: SamplePlace, places: Sequence[SamplePlace], others: Sequence[SamplePlace] = ()
+) -> SamplePlace:
     """The first of the places with the file name of the old one, else with that of none of the ``others``."""
-    name, taken = Path(old.path).name, {Path(one.path).name for one in others}
-    named = next((one for one in places if Path(one.path).name == name), None)
-    return named or next((one for one in places if Path(one.path).name not in taken), places[0])
+    name, taken = _name_of(old), {_name_of(one) for one in others}
+    named = next((one for one in places if _name_of(one) == name), None)
+    return named or next((one for one in places if _name_of(one) not in taken), places[0])
+
+
+def _name_of(place: SamplePlace) -> str:
+    return place.path.rpartition("/")[2]
