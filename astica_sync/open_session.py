@@ -522,5 +522,6 @@ def _refuse_another_service(settings: Settings, sentinel: Sentinel) -> None:
         raise ConfigError(
             f"the store mirrors a model at {sentinel.train_url}, and {settings.sources['train_url']} says "
             f"{settings.train_url}",
-            f"Unset that, or bind the store to it: astica-sync init --model {sentinel.model_id} --rebind",
+            "Unset that; or bind the store to a model of that service, one of those that astica-sync models lists: "
+            "astica-sync init --model ID --rebind",
         )

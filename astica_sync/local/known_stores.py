@@ -65,6 +65,22 @@ class KnownStores:
                     found.append((file.stat().st_mtime, known.root))
         return (Path(max(found)[1]), max(found)[0]) if found else None
 
+    def find_fault(self, store_id: str) -> OSError | None:
+        """Why what this user knows of a store cannot be read, with the file in the error; None where it can, or where
+        nothing is there."""
+        try:
+            files = (user_state_folder() / "identity", _file_of(store_id))
+        except ConfigError:
+            return None
+        for file in files:
+            try:
+                _read_bytes(file)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                return error
+        return None
+
     def remember(self, store_id: str, known: KnownStore) -> None:
         """Replaces the record of this store."""
         with contextlib.suppress(OSError, ConfigError):
@@ -100,12 +116,20 @@ def _parse(data: bytes) -> KnownStore | None:
 
 def _read(file: Path) -> bytes | None:
     """The bytes of a file of this user's; None where it cannot be read, is a link, or is another user's."""
+    with contextlib.suppress(OSError):
+        return _read_bytes(file)
+    return None
+
+
+def _read_bytes(file: Path) -> bytes | None:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as opened:
             return None if foreign_owner(os.fstat(descriptor)) is not None else opened.read(_MOST_BYTES)
-    except OSError:
-        return None
+    except OSError as error:
+        # One that is opened has no name in an error of reading.
+        error.filename = str(file)
+        raise
 
 
 def _replace(file: Path, data: bytes) -> None:

@@ -149,14 +149,21 @@ def remember_root(layout: Layout, files: FileSystem) -> None:
 
 def is_own(layout: Layout, files: FileSystem) -> bool:
     """Whether this user has made or used the store in a folder of theirs: by the seal, or by the record of exactly this
-    sentinel. Never true without a sentinel."""
+    sentinel. Never true without a sentinel.
+
+    Raises:
+        StoreError: what this user knows of stores cannot be read.
+    """
     try:
         sentinel, data = _read_sentinel(layout, files)
     except StoreError:
         return False
     known = files.known_stores.find(sentinel.store_id)
     sealed = _compare(sentinel.seal, files.known_stores.seal(_sealed_of(sentinel))) is Likeness.SAME
-    return sealed or (known is not None and known.sentinel == _hash(data))
+    if sealed or (known is not None and known.sentinel == _hash(data)):
+        return True
+    _refuse_unreadable_record(sentinel, files)
+    return False
 
 
 def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
@@ -191,7 +198,10 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
         place=_place(known, here),
         same_device=status.st_dev == (known or sentinel).device,
     )
-    match judge_identity(facts):
+    verdict = judge_identity(facts)
+    if verdict is not Verdict.GO_ON and facts.place is RecordedPlace.UNKNOWN:
+        _refuse_unreadable_record(sentinel, files)
+    match verdict:
         case Verdict.GO_ON:
             if known != here:
                 files.known_stores.remember(sentinel.store_id, here)
@@ -212,6 +222,17 @@ def check_root(layout: Layout, files: FileSystem | None = None) -> Sentinel:
                 "removed",
                 f"{hint}. In a container, set XDG_STATE_HOME to a folder that outlives it, so that this is asked once",
             )
+
+
+def _refuse_unreadable_record(sentinel: Sentinel, files: FileSystem) -> None:
+    """Without the records of this user a store looks like a copy, or like one of another machine."""
+    error = files.known_stores.find_fault(sentinel.store_id)
+    if error is not None:
+        raise StoreChanged(
+            f"{error.filename} cannot be read, which says whether you have made this store: {reason_of(error)}; "
+            "nothing was removed",
+            remedy(error, error.filename, writing=False),
+        ) from error
 
 
 def _was_in(known: KnownStore | None, layout: Layout) -> str:

@@ -14,7 +14,7 @@ from astica_sync.local import store_sentinel
 from astica_sync.local.create_store import create_store
 from astica_sync.local.filesystem import AnyPath, FileSystem
 from astica_sync.local.layout import Layout
-from astica_sync.local.store_sentinel import check_root, machine_name, read_sentinel
+from astica_sync.local.store_sentinel import check_root, is_own, machine_name, read_sentinel
 
 URL = "https://train.example"
 
@@ -175,6 +175,41 @@ def test_a_state_folder_that_cannot_be_written_stops_no_check(layout: Layout, st
     shutil.rmtree(state)
     state.write_text("a file in its place")
     check_root(layout)
+
+
+@pytest.mark.parametrize("name", ["identity", "stores"])
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.ENOLCK, "cannot lock files"), (errno.EMFILE, "ulimit -n"), (errno.EIO, "dmesg")]
+)
+def test_records_of_the_user_that_cannot_be_read_are_not_taken_for_another_machine(
+    layout: Layout, state: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int, advice: str
+) -> None:
+    opens = os.open
+
+    def fail(path: str | Path, *arguments: int) -> int:
+        # The one that is named is enough where the other is missing.
+        if str(path).startswith(str(state / name)):
+            raise OSError(number, os.strerror(number), str(path))
+        return opens(path, *arguments)
+
+    for file in [state / "identity", *(state / "stores").iterdir()]:
+        if not str(file).startswith(str(state / name)):
+            file.unlink()
+    monkeypatch.setattr(os, "open", fail)
+    on_machine(monkeypatch, "another")
+    for check in (check_root, is_own):
+        with pytest.raises(StoreChanged, match=os.strerror(number)) as caught:
+            check(layout, FileSystem())
+        assert str(state / name) in str(caught.value) and advice in caught.value.hint
+
+
+def test_nor_are_they_taken_for_a_copy(layout: Layout, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentinel = json.loads(layout.sentinel_file.read_text())
+    layout.sentinel_file.write_text(json.dumps(sentinel | {"inode": 4711}))
+    shutil.rmtree(state / "stores")
+    (state / "stores").symlink_to("stores")
+    with pytest.raises(StoreChanged, match="Too many levels of symbolic links"):
+        check_root(layout)
 
 
 def test_a_store_id_from_an_archive_names_no_file(layout: Layout, state: Path) -> None:

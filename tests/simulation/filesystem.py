@@ -89,6 +89,9 @@ class SimKnownStores:
     def find(self, store_id: str) -> KnownStore | None:
         return self._known.get(store_id)
 
+    def find_fault(self, store_id: str) -> OSError | None:
+        return None
+
     def remember(self, store_id: str, known: KnownStore) -> None:
         self._known[store_id] = known
 
