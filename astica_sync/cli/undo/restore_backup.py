@@ -62,6 +62,12 @@ NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file ar
     is_flag=True,
     help="With --since: only move back what went to another class, and write what these images have overwritten.",
 )
+@click.option(
+    "--overwritten",
+    is_flag=True,
+    help="With --since: also bring back images that were overwritten; the files that are there now are moved to "
+    "NAME-overwritten next to the store.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def restore(
     names: tuple[str, ...],
@@ -72,6 +78,7 @@ def restore(
     address: str | None,
     dry_run: bool,
     moves_back: bool,
+    overwritten: bool,
     as_json: bool,
 ) -> int:
     """Write class folders, or single files, from the backup.
@@ -87,6 +94,7 @@ def restore(
     astica-sync backup restore --since yesterday --dry-run
     astica-sync backup restore --since yesterday
     astica-sync backup restore --since 1h --move-back
+    astica-sync backup restore --since 1h --overwritten
     astica-sync backup restore --from s3://my/cans --to photos
     """
     from astica_sync.local.backup.restore import is_same_folder, refuse_store
@@ -96,13 +104,15 @@ def restore(
 
     if address is not None:
         chosen_part = names or store is not None or class_title is not None or since is not None
-        if chosen_part or dry_run or moves_back or as_json:
+        if chosen_part or dry_run or moves_back or overwritten or as_json:
             raise click.UsageError("With --from give --to alone: the whole store is rebuilt.")
         return rebuild_from_mirror(address, to)
     if names and since is not None:
         raise click.UsageError("Give either FILE or --since.")
     if moves_back and (since is None or to is not None):
         raise click.UsageError("Give --move-back with --since and without --to: it moves images within the store.")
+    if overwritten and (since is None or to is not None or moves_back):
+        raise click.UsageError("Give --overwritten with --since, and without --to and --move-back.")
     layout, objects = open_backup(store)
     chosen = bool(names) or since is not None
     if to is None:
@@ -130,14 +140,25 @@ def restore(
                     back, failed = move_back(layout, [one for one in left_out.moved if one not in moved])
                 problems = [(problem.path, problem.reason) for problem in failed]
             freed = frozenset(one.now for one in (left_out.moved if dry_run else moved))
-            overwritten = [entry for entry in deleted if entry.path in freed]
-            left_out.deleted = len(deleted) - len(overwritten)
-            deleted = overwritten
+            under_moved = [entry for entry in deleted if entry.path in freed]
+            left_out.deleted = len(deleted) - len(under_moved)
+            deleted = under_moved
             # An image that is back has left the wrong class, which is what was asked for.
             back_again = {one.now for one in moved}
             left_out.others = [one for one in left_out.others if one.path not in back_again]
         left_out.taken = [entry for entry in deleted if entry.path not in freed and os.path.lexists(to / entry.path)]
-        taken = {entry.path for entry in left_out.taken}
+        if overwritten:
+            # What was moved or renamed to such a path would leave the store with the file.
+            came = {one.now for one in left_out.moved} | {one.now for one in left_out.others}
+            left_out.set_aside = [
+                entry for entry in left_out.taken if entry in left_out.overwritten and entry.path not in came
+            ]
+            freed = frozenset(entry.path for entry in left_out.set_aside)
+            deleted = [one for one in deleted if one.path not in freed or one in left_out.overwritten]
+            left_out.taken = [entry for entry in left_out.taken if entry.path not in freed]
+            if left_out.set_aside and not dry_run:
+                problems = _move_aside(layout, objects, left_out)
+        taken = {entry.path for entry in left_out.taken} | {path for path, _ in problems}
         entries = partial(iter, [entry for entry in deleted if entry.path not in taken])
 
     def wanted(entry: "CatalogEntry") -> bool:
@@ -148,7 +169,11 @@ def restore(
         unplaced = [] if chosen else _unplaced(layout, objects)
         print_preview(preview, left_out, to, moves_back=moves_back, unplaced=len(unplaced), as_json=as_json)
         return 0
-    done = restore_files(objects, to, FileSystem(), wanted=wanted, entries=entries)
+    try:
+        done = restore_files(objects, to, FileSystem(), wanted=wanted, entries=entries)
+    finally:
+        if left_out.aside is not None:
+            left_out.aside.put_back()
     problems += [(problem.path, problem.reason) for problem in done.problems]
     unplaced = [] if chosen else _unplaced(layout, objects)
     failures = len(problems) + len(unplaced)
@@ -188,6 +213,14 @@ def restore(
     return code
 
 
+def _move_aside(layout: "Layout", objects: "Backup", left_out: LeftInBackup) -> list[tuple[str, str]]:
+    """Moves away the files that have taken the places of images; returns what was not moved, with the reason."""
+    from astica_sync.cli.undo.set_aside import AsideFolder
+
+    left_out.aside = AsideFolder(layout)
+    return [(problem.path, problem.reason) for problem in left_out.aside.take(objects, left_out.set_aside)]
+
+
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
     """The objects that a restore of everything leaves out, without those that were never uploaded."""
     from astica_sync.local.backup.missing_names import never_used
@@ -209,6 +242,7 @@ def _find_removed(
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
     from astica_sync.local.backup.moved_since import moved_since
+    from astica_sync.local.backup.overwritten_since import overwritten_since
     from astica_sync.local.backup.removed_since import found_elsewhere, removed_since
     from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index
@@ -228,6 +262,7 @@ def _find_removed(
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
         moved, others = moved_since(journal, index, model_id, since, elsewhere)
         held = held_contents(journal)
+        overwritten = overwritten_since(journal, index, model_id, since, removed.entries)
         unread = [one for one in index.problems() if one.path in scan.hiding]
 
     hidden = tuple(f"{one.path}/" for one in unread)
@@ -241,6 +276,7 @@ def _find_removed(
         [one for one in moved if is_wanted(one.path)],
         [one for one in others if is_wanted(one.path)],
         [one for one in removed.earlier if one.content not in held and is_wanted(one.path)],
+        overwritten=overwritten,
         unread=unread,
         held_out=len({entry.content for entry in removed.entries if entry.content in held}),
     )

@@ -1,7 +1,7 @@
 """What ``backup restore`` would do and leaves out, as lists for the terminal and as JSON."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.shell_quote import quote_path
 
 if TYPE_CHECKING:
+    from astica_sync.cli.undo.set_aside import AsideFolder
     from astica_sync.core.find_moved_images import MovedImage, OtherPlace
     from astica_sync.core.model import Problem
     from astica_sync.local.backup.backup import Backup
@@ -31,13 +32,20 @@ class LeftInBackup:
     """What ``--since`` finds and does not write: images that have ``moved`` to another class or are in ``others``
     places, ``earlier`` places of deleted images, ``taken`` paths at which another file is, how many images are
     ``held_out``, and how many ``deleted`` ones are not asked for. ``unread`` are the places of the store that cannot be
-    read, where an image that seems deleted may be, and ``root`` is the store."""
+    read, where an image that seems deleted may be, and ``root`` is the store.
+
+    ``overwritten`` are the images that came to their paths before what is there now, if anything is; ``set_aside``
+    those that it does write, with ``--overwritten``: the files at their paths go to ``aside``.
+    """
 
     root: Path
     moved: "Sequence[MovedImage]" = ()
     others: "Sequence[OtherPlace]" = ()
     earlier: "Sequence[EarlierPlace]" = ()
     taken: "list[CatalogEntry]" = field(default_factory=list)
+    overwritten: "Collection[CatalogEntry]" = ()
+    set_aside: "list[CatalogEntry]" = field(default_factory=list)
+    aside: "AsideFolder | None" = None
     held_out: int = 0
     deleted: int = 0
     unread: "Sequence[Problem]" = ()
@@ -152,6 +160,10 @@ def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_bac
     add("To write", [f"  + {safe(entry.path)}" for entry in preview.write])
     if not moves_back:
         add("In another class now, to move back with --move-back", moved)
+    add(
+        f"To move to {safe(left_out.root.name)}-overwritten next to the store, since an image comes back to the path",
+        [f"  {safe(entry.path)}" for entry in left_out.set_aside],
+    )
     others = len(lines)
     add("In another place now, not restored", list(map(_other_line, left_out.others)))
     if len(lines) > others:
@@ -192,8 +204,15 @@ def print_left_out(left_out: LeftInBackup, *, moves_back: bool) -> None:
     if left_out.taken:
         count = len(left_out.taken)
         at = "another file is at its path now" if count == 1 else "other files are at their paths now"
-        lines.append(f"{number(count, 'image')} not restored: {at}")
+        is_offered = not (moves_back or left_out.set_aside) and any(
+            entry in left_out.overwritten for entry in left_out.taken
+        )
+        how = "; to bring back what was overwritten: --overwritten" if is_offered else ""
+        lines.append(f"{number(count, 'image')} not restored: {at}{how}")
         lines += first([f"  {safe(entry.path)}" for entry in left_out.taken], count)
+    if left_out.aside is not None and (aside := left_out.aside.moved):
+        were = "file that was" if len(aside) == 1 else "files that were"
+        lines.append(f"{len(aside):,} {were} at such a path: now in {safe(str(left_out.aside.path))}")
     if left_out.deleted:
         them = "it" if left_out.deleted == 1 else "them"
         lines.append(
@@ -232,6 +251,10 @@ def left_out_json(left_out: LeftInBackup) -> dict[str, Any]:
         ],
         "taken": [entry_json(entry) for entry in left_out.taken],
         "earlier": [{"path": json_name(one.path), "last": json_name(one.last)} for one in left_out.earlier],
+        "set_aside": [
+            {"path": json_name(path), "now": json_name(str(now))}
+            for path, now in (left_out.aside.moved if left_out.aside is not None else [])
+        ],
         "held_out": left_out.held_out,
         "deleted": left_out.deleted,
         "unread": [{"path": json_name(one.path), "reason": one.reason} for one in left_out.unread],
