@@ -23,7 +23,7 @@ from benchmarks.local import (
     status_with_watcher,
     store_status,
 )
-from benchmarks.page import fiftyone_app, opening, relabel, scrolling, thumbnails
+from benchmarks.page import camera_preview, fiftyone_app, opening, relabel, scrolling, thumbnails
 from benchmarks.push import budget_use, plan_requests, push_cpu, push_start, shared_budget, upload_speed
 
 Suite = Callable[[Path, bool, int], list[Figure]]
@@ -72,6 +72,7 @@ SUITES: dict[str, Suite] = {
     "page-scroll": scrolling.figures,
     "page-thumbnails": thumbnails.figures,
     "page-relabel": relabel.figures,
+    "page-preview": camera_preview.figures,
     "page-fiftyone": fiftyone_app.figures,
 }
 """The rows of the table in the order in which they run, by the name for ``--only``."""

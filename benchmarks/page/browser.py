@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,8 @@ def served(store: Path) -> Iterator[Served]:
 
 
 @contextmanager
-def browser() -> Iterator[Any]:
-    """Chromium.
+def browser(more: Sequence[str] = ()) -> Iterator[Any]:
+    """Chromium, with ``more`` arguments.
 
     Raises:
         RuntimeError: it is not installed.
@@ -82,7 +82,7 @@ def browser() -> Iterator[Any]:
     if program is None:
         raise RuntimeError("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *more])
         try:
             yield started
         finally:

@@ -19,25 +19,27 @@ SMALL, LARGE = (480, 360), (4000, 3000)
 _PIECE = 5_000
 
 
-def make(scratch: Path, files: int, size: tuple[int, int] = SMALL) -> Path:
-    """The store of so many photos, made once. A million are pictures of 8 x 8 pixels, which need no 25 GB."""
-    folder = scratch / f"page-{files}-{size[0]}"
+def make(scratch: Path, files: int, size: tuple[int, int] = SMALL, drawn: int = DRAWN) -> Path:
+    """The store of so many photos, made once. A million are pictures of 8 x 8 pixels, which need no 25 GB. So many are
+    ``drawn``, and the others are equal to one of these but for a comment."""
+    folder = scratch / (f"page-{files}-{size[0]}" if drawn == DRAWN else f"page-{files}-{size[0]}-{drawn}")
     if not (folder / "made").exists():
         if files > 200_000:
             write_files(folder / "store", files, 200, 300)
         else:
-            write_photos(folder / "store", files, size)
+            write_photos(folder / "store", files, size, drawn)
         agree_all(bind(folder / "store"))
         (folder / "made").touch()
     return folder / "store"
 
 
-def write_photos(folder: Path, files: int, size: tuple[int, int]) -> None:
+def write_photos(folder: Path, files: int, size: tuple[int, int], motifs: int = DRAWN) -> None:
     """Writes photos in twenty classes; each differs from the others by a comment."""
     for number in range(CLASSES):
         (folder / f"class {number:02}").mkdir(parents=True, exist_ok=True)
-    drawn = [draw(number, size) for number in range(min(files, DRAWN))]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
+        count = min(files, motifs)
+        drawn = list(pool.map(draw, range(count), [size] * count, chunksize=8))
         starts = range(0, files, _PIECE)
         for done in [pool.submit(_write_piece, folder, range(at, min(at + _PIECE, files)), drawn) for at in starts]:
             done.result()

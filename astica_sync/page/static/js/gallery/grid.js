@@ -12,6 +12,8 @@ import { ThumbnailLoader } from "./thumbnail_loader.js";
 const TALLEST = 6_000_000;
 const GAP = 6;
 const LINES_AROUND = 2;
+/** After so many milliseconds without a movement that fast, the images are drawn. */
+const LANDED_AFTER = 80;
 const SVG = "http://www.w3.org/2000/svg";
 const QUIET = "on-service";
 /** Labels for cells that are too small for the whole one; screen readers get that one. */
@@ -29,6 +31,10 @@ export class Grid {
   #base = 0;
   #lastTop = 0;
   #settled = 0;
+  /** More than a window of images passes in each frame: nothing can be seen, so empty cells are drawn. */
+  #flying = false;
+  #lastLeap = -Infinity;
+  #landed = 0;
 
   constructor(scroller) {
     this.scroller = scroller;
@@ -49,6 +55,8 @@ export class Grid {
   close() {
     this.observer.disconnect();
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#landed);
+    clearTimeout(this.#settled);
   }
 
   get total() {
@@ -128,6 +136,7 @@ export class Grid {
     const delta = now - this.#lastTop;
     if (delta === 0) return;
     this.#lastTop = now;
+    this.#noteSpeed(Math.abs(delta));
     if (!this.#scaled) this.top = now;
     else if (Math.abs(delta) < this.height * 1.5 && now > 0 && now < this.#tallestScroll()) {
       this.top = Math.min(Math.max(this.top + delta, 0), this.full - this.height);
@@ -135,6 +144,19 @@ export class Grid {
     this.#schedule();
     clearTimeout(this.#settled);
     if (this.#scaled) this.#settled = setTimeout(() => this.#settle(), 200);
+  }
+
+  /** One leap is a place that was chosen; the next one soon after it is part of a flight. */
+  #noteSpeed(distance) {
+    if (distance < this.height) return;
+    const now = performance.now();
+    this.#flying = now - this.#lastLeap < LANDED_AFTER;
+    this.#lastLeap = now;
+    clearTimeout(this.#landed);
+    this.#landed = setTimeout(() => {
+      this.#flying = false;
+      this.#schedule();
+    }, LANDED_AFTER);
   }
 
   /** After exact small movements the scroll bar is put where the position belongs. */
@@ -199,7 +221,7 @@ export class Grid {
       const inSight = found.y + layout.side > this.top && found.y < this.top + this.height;
       this.#fillLine(line, found, inSight ? near : far);
     }
-    if (high >= 0) this.rows.want(low, high);
+    if (high >= 0 && !this.#flying) this.rows.want(low, high);
     this.thumbnails.show([...near, ...far]);
     this.#keepFocus();
     this.onScroll();
@@ -259,7 +281,7 @@ export class Grid {
       cell.index = index;
       cell.element.dataset.index = index;
       cell.element.setAttribute("aria-colindex", column + 1);
-      const row = this.rows.get(index);
+      const row = this.#flying ? undefined : this.rows.get(index);
       cell.element.tabIndex = index === this.cursor ? 0 : -1;
       if (!row) {
         if (cell.row) this.#forget(cell);
@@ -275,7 +297,10 @@ export class Grid {
     const goes = leaving.peek().get(row[0]) ?? "";
     const state = states.peek()[row[2]]?.name ?? "";
     const label = stateLabel(state);
+    const isAnother = cell.row?.[4] !== row[4];
+    if (isAnother) this.#forget(cell);
     if (cell.row !== row || cell.selected !== selected || cell.goes !== goes || cell.label !== label) {
+      cell.element.classList.remove("is-empty");
       cell.selected = selected;
       cell.goes = goes;
       cell.label = label;
@@ -292,12 +317,8 @@ export class Grid {
       cell.goesTo.textContent = goes;
       cell.element.title = `${row[3]} · ${label}`;
     }
-    if (cell.row?.[4] !== row[4]) {
-      this.#forget(cell);
-      cell.row = row;
-      this.#remember(cell);
-    }
     cell.row = row;
+    if (isAnother) this.#remember(cell);
     if (!cell.shown) this.#setThumbnail(cell);
   }
 
@@ -315,6 +336,12 @@ export class Grid {
     if (cell.shown) {
       cell.image.removeAttribute("src");
       cell.element.classList.remove("has-image", "has-no-image");
+    }
+    // Else the name and the state of the image before stay until the rows are there.
+    if (cell.row) {
+      cell.element.classList.add("is-empty");
+      cell.element.removeAttribute("aria-label");
+      cell.element.removeAttribute("title");
     }
     cell.row = null;
     cell.shown = false;
@@ -390,7 +417,7 @@ function makeCell() {
     return element;
   };
   const element = document.createElement("div");
-  element.className = "cell";
+  element.className = "cell is-empty";
   element.setAttribute("role", "gridcell");
   const image = document.createElement("img");
   image.alt = "";
