@@ -38,6 +38,27 @@ def test_a_push_runs_in_the_panel(enter: Callable[..., Page]) -> None:
     expect(page.locator(".cell[data-state='on-service']").first).to_be_visible()
 
 
+@pytest.fixture
+def never_seen(store: Path) -> Path:
+    """A store whose model has never been looked at."""
+    for file in (store / ".astica-sync").glob("last-view.*"):
+        file.unlink()
+    return store
+
+
+@pytest.mark.usefixtures("never_seen")
+def test_a_price_that_is_not_known_does_not_look_like_nothing_to_send(enter: Callable[..., Page]) -> None:
+    page = enter()
+    expect(page.locator(".push-price")).to_have_text("price not known")
+    icon = page.locator(".push-button use")
+    expect(icon).to_have_attribute("href", "#i-doubtful")
+    page.keyboard.press("p")
+    panel = page.get_by_role("complementary")
+    panel.get_by_role("button", name="Start the push").click()
+    expect(page.locator(".push-price")).to_have_text("nothing to send")
+    expect(icon).to_have_attribute("href", "#i-on-service")
+
+
 def test_what_others_change_is_shown_in_all_tabs(enter: Callable[..., Page], photo_folder: Path) -> None:
     first = enter()
     expect(first.locator(".place-text [role=status]")).to_have_text(f"{TOTAL} images")

@@ -67,9 +67,10 @@ function PushButton({ data }) {
   const running = ["starting", "observing", "sending"].includes(data?.push?.state);
   const asking = data?.push?.state === "asking";
   const words = running ? `${number(data.push.done)} of ${number(data.push.total)}` : asking ? "a question" : data?.price ? price(data.price) : "price not known";
+  const unknown = Boolean(data) && !data.price && !running && !asking;
   return html`<button
     type="button"
-    class=${`push-button ${hasWork(data?.price) && !running ? "has-work" : ""} ${data?.price?.guard || asking ? "has-question" : ""}`}
+    class=${`push-button ${unknown ? "is-unknown" : ""} ${hasWork(data?.price) && !running ? "has-work" : ""} ${data?.price?.guard || asking ? "has-question" : ""}`}
     aria-expanded=${panel.value === "push"}
     disabled=${!data || connection.value !== "ok"}
     onClick=${() => {
@@ -77,7 +78,7 @@ function PushButton({ data }) {
       if (!panel.value) grid.value?.focusCursor();
     }}
   >
-    <${Icon} name=${data?.price?.guard || asking ? "problem" : hasWork(data?.price) ? "new" : "on-service"} />
+    <${Icon} name=${data?.price?.guard || asking ? "problem" : hasWork(data?.price) ? "new" : unknown ? "doubtful" : "on-service"} />
     <span><b>${running ? "Pushing" : "Push"}</b><span class="push-price">${words}</span></span>
   </button>`;
 }
