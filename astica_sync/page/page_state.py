@@ -26,7 +26,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.open_session import budget_use, open_session
 from astica_sync.page.changes.change_maker import ChangeMaker
 from astica_sync.page.changes.change_thread import KEPT, ChangeThread
-from astica_sync.page.gallery.columns_file import read_columns, write_columns
+from astica_sync.page.gallery.columns.columns_file import read_columns, write_columns
 from astica_sync.page.gallery.first_images import FIRST, first_images
 from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, KnownRows, View, make_view
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
@@ -184,7 +184,7 @@ class Page:
             status = os.lstat(self.layout.root / gallery.columns.path(row))
         except OSError:
             return False
-        return (status.st_size, status.st_mtime_ns) == (gallery.columns.sizes[row], gallery.columns.mtimes[row])
+        return (status.st_size, status.st_mtime_ns) == (int(gallery.columns.sizes[row]), gallery.columns.mtimes[row])
 
     def keep_removed(self) -> None:
         """Begins to put what was removed into the backup."""
@@ -218,7 +218,9 @@ class Page:
                 await self._recall()
             if below is None:
                 await self._look_at_held_out()
-            looking = asyncio.ensure_future(self.run_job(lambda opened: opened.refresher.refresh(below)))
+            known = self.gallery
+            kept = known.columns if known is not None and known.why_no_status == BEFORE else None
+            looking = asyncio.ensure_future(self.run_job(lambda opened: opened.refresher.refresh(below, kept)))
             if self.gallery is None:
                 await asyncio.wait([looking], timeout=PATIENCE)
                 if not looking.done():

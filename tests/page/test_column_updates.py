@@ -20,7 +20,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.open_session import open_session
 from astica_sync.page.gallery import refresh_gallery
-from astica_sync.page.gallery.build_columns import ColumnOverlay, build_columns
+from astica_sync.page.gallery.columns.build_columns import ColumnOverlay, build_columns
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
@@ -44,9 +44,9 @@ class CheckedRefresher(GalleryRefresher):
     updated = 0
 
     def _make_columns(
-        self, position: object, changed: set[tuple[bytes, bytes]] | None, overlay: ColumnOverlay
+        self, position: object, before: Columns | None, changed: set[tuple[bytes, bytes]] | None, overlay: ColumnOverlay
     ) -> Columns:
-        made = super()._make_columns(position, changed, overlay)
+        made = super()._make_columns(position, before, changed, overlay)
         with IndexReader(self._session.local.layout.index_db) as index:
             expect_equal(made, build_columns(index, overlay))
         self.updated += changed is not None
@@ -183,7 +183,7 @@ def test_columns_brought_up_to_date_are_those_built_from_nothing(
         for number in range(5):
             beside.add(number % len(FOLDERS), number % len(NAMES), number)
         with beside.refresher() as refresher:
-            refresher.refresh()
+            kept = refresher.refresh().columns
             for actions, whole in steps:
                 for name, *arguments in actions:
                     getattr(beside, name)(*arguments)
@@ -191,6 +191,9 @@ def test_columns_brought_up_to_date_are_those_built_from_nothing(
             with beside.refresher() as opened_now:
                 # Which uploads are planned one by one depends on what an earlier comparison has found.
                 expect_equal(refresher.refresh().columns, opened_now.refresh().columns, "notes")
+            with beside.refresher() as opened_now:
+                # What was kept at the beginning is compared with the index.
+                expect_equal(refresher.refresh().columns, opened_now.refresh(None, kept).columns, "notes")
             before = refresher.updated
             # Another connection has written during the last push or scan; after one look there is none.
             beside.add(0, 0, 9)
@@ -218,3 +221,33 @@ def test_what_changes_without_a_file_is_shown(make_beside: Callable[[], Beside])
         beside.make_elsewhere(1, 0, 0)
         assert ImageState.ELSEWHERE in map(refresher.refresh([]).columns.state, range(2))
         assert refresher.updated == updated + 3
+
+
+def test_what_was_kept_and_is_still_so_is_used_again(make_beside: Callable[[], Beside]) -> None:
+    beside = make_beside()
+    for number in range(4):
+        beside.add(number, number, number)
+    beside.push(0, 0, 0)
+    beside.delete(0, 0, 0)
+    beside.push(0, 0, 0)
+    with beside.refresher() as refresher:
+        kept = refresher.refresh().columns
+    assert kept.files < len(kept), "one image is in the backup alone"
+    with beside.refresher() as refresher:
+        now = refresher.refresh(None, kept).columns
+    arrays = [each.name for each in fields(Columns) if isinstance(getattr(kept, each.name), np.ndarray)]
+    assert [name for name in arrays if getattr(now, name) is not getattr(kept, name)] == ["state_of"]
+    assert now.names is kept.names
+
+
+def test_kept_columns_without_a_file_in_common_are_not_used(make_beside: Callable[[], Beside], tmp_path: Path) -> None:
+    beside, other = make_beside(), make_beside()
+    for number in range(4):
+        beside.add(number, 0, number)
+        other.add(number, 1, number + 4)
+    with other.refresher() as refresher:
+        strange = refresher.refresh().columns
+    with beside.refresher() as refresher, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(refresh_gallery, "_FEW", 0)
+        found = refresher.refresh(None, strange).columns
+        assert sorted(map(found.path, range(len(found)))) == sorted(f"{title}/a.png" for title in FOLDERS[:4])

@@ -34,7 +34,7 @@ def test_a_large_store_is_shown_as_it_was_and_then_as_it_is(
     fill(photo_store, {"Added": 3}, 900)
     refresh, looked = refresh_gallery.GalleryRefresher.refresh, threading.Event()
     monkeypatch.setattr(
-        refresh_gallery.GalleryRefresher, "refresh", lambda self, below=None: (looked.wait(60), refresh(self, below))[1]
+        refresh_gallery.GalleryRefresher, "refresh", lambda self, *given: (looked.wait(60), refresh(self, *given))[1]
     )
     with running_page(photo_store) as page:
         store = page.json("/api/store")

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,10 @@ def slow_look(photo_store: Path, monkeypatch: pytest.MonkeyPatch) -> threading.E
     """The first look at the store waits for this event."""
     refresh, go_on = refresh_gallery.GalleryRefresher.refresh, threading.Event()
 
-    def wait(self: refresh_gallery.GalleryRefresher, below: frozenset[str] | None = None) -> refresh_gallery.Gallery:
+    def wait(self: refresh_gallery.GalleryRefresher, *given: Any) -> refresh_gallery.Gallery:
         self._found(1234)
         go_on.wait(60)
-        return refresh(self, below)
+        return refresh(self, *given)
 
     monkeypatch.setattr(refresh_gallery.GalleryRefresher, "refresh", wait)
     monkeypatch.setattr(page_state, "PATIENCE", 0.0)

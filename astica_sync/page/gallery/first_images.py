@@ -14,7 +14,7 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import MAX_BYTES, is_image
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.ignore import Ignore, is_hidden
-from astica_sync.page.gallery.build_columns import ColumnOverlay, columns_of_files
+from astica_sync.page.gallery.columns.build_columns import ColumnOverlay, columns_of_files
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import FolderFiles
 

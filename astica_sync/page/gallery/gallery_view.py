@@ -169,7 +169,7 @@ def _with_text(columns: Columns, text: str) -> NDArray[np.bool_]:
     found = np.zeros(len(columns), bool)
     at, starts = 0, columns.name_starts
     while match := wanted.search(columns.names, at):
-        row = int(np.searchsorted(starts, match.start(), side="right")) - 1
+        row = int(np.searchsorted(starts, starts.dtype.type(match.start()), side="right")) - 1
         end = int(starts[row + 1])
         if match.end() <= end:
             found[row] = True
@@ -193,7 +193,11 @@ def _sorted(
     elif wanted.sort == "name":
         order = np.argsort(_name_prefixes(columns, rows), kind="stable")
     else:
-        order = np.argsort(columns.class_of[rows], kind="stable")
+        classes = columns.class_of[rows]
+        if (classes[1:] >= classes[:-1]).all():
+            # Those of files are in this order.
+            return rows[::-1] if wanted.descending else rows
+        order = np.argsort(classes, kind="stable")
     if wanted.descending:
         order = order[::-1]
     return rows[order]
@@ -218,7 +222,7 @@ def _groups(
     if not len(rows):
         return []
     if wanted.sort == "class":
-        values = columns.class_of[rows].astype(np.int64)
+        values = columns.class_of[rows]
     elif wanted.sort == "date":
         values = columns.mtimes[rows] // _DAY_NS
     elif wanted.sort == "name":
@@ -229,7 +233,7 @@ def _groups(
         values = np.where(np.isnan(ranks[rows]), -1, np.clip(np.nan_to_num(ranks[rows]) * 10, 0, 9)).astype(np.int64)
     else:
         return [RowGroup("", 0, len(rows))]
-    starts = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist()]
+    starts = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist()]
     ends = [*starts[1:], len(rows)]
     return [
         RowGroup(_label(columns, int(values[start]), wanted.sort), start, end - start)

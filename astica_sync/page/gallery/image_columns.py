@@ -4,6 +4,7 @@ Rows never move: row 17 is the same image as long as this value lives. A refresh
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,26 +49,26 @@ class Columns:
     in ``titles``, which is sorted, and ``state_of`` one in ``STATES``. ``names`` holds the paths below the class
     folders, one after the other, and ``name_starts`` where each begins, with the end of the last one.
 
-    Rows from ``files`` on have no file in the store. ``notes`` has what is to be said of single rows.
+    Rows from ``files`` on have no file in the store. ``notes`` has what is to be said of single rows. Columns of whole
+    numbers have as few bytes as their largest one needs.
     """
 
     titles: tuple[str, ...]
     places: tuple[bytes, ...]
     ids: NDArray[np.uint64]
-    class_of: NDArray[np.uint32]
-    place_of: NDArray[np.uint32]
+    class_of: NDArray[np.integer]
+    place_of: NDArray[np.integer]
     state_of: NDArray[np.uint8]
     names: bytes
-    name_starts: NDArray[np.int64]
+    name_starts: NDArray[np.integer]
     contents: NDArray[np.uint8]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.integer]
     mtimes: NDArray[np.int64]
     files: int
     notes: dict[int, Shown]
     sample_ids: dict[int, int]
     order_of_ids: NDArray[np.int32]
     order_of_contents: NDArray[np.int32]
-    content_keys: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,6 +85,11 @@ class Columns:
         """The path of a file, with a slash before what is in no folder."""
         start, end = self.name_starts[row : row + 2].tolist()
         return self.places[int(self.place_of[row])] + b"/" + self.names[start:end]
+
+    def file(self, row: int) -> tuple[bytes, bytes]:
+        """The folder of a file, relative to the store, and its name."""
+        folder, _, name = self.raw_path(row).rpartition(b"/")
+        return folder, name
 
     def title(self, row: int) -> str:
         return self.titles[int(self.class_of[row])]
@@ -113,9 +119,12 @@ class Columns:
 
     def with_content(self, content: str) -> Iterator[int]:
         """The rows of one content hash, those with a file first."""
-        key = np.frombuffer(bytes.fromhex(content), ">u8", 1)[0]
-        start = int(np.searchsorted(self.content_keys, key))
-        end = int(np.searchsorted(self.content_keys, key, side="right"))
-        for row in sorted(map(int, self.order_of_contents[start:end])):
-            if self.content(row) == content:
-                yield row
+        key, rows = bytes.fromhex(content), self.order_of_contents
+        # The order goes by the first half of the hash.
+        at = bisect_left(rows, key[:8], key=lambda row: self.contents[row, :8].tobytes())
+        found = []
+        while at < len(rows) and self.contents[rows[at], :8].tobytes() == key[:8]:
+            if self.contents[rows[at]].tobytes() == key:
+                found.append(int(rows[at]))
+            at += 1
+        yield from sorted(found)

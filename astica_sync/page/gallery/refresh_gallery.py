@@ -25,7 +25,8 @@ from astica_sync.local.image.prepare.usable_formats import samples_in_two_format
 from astica_sync.local.scan.scanner import Scan, ScanOptions, scan_store
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.page.gallery.backup_only import BackupOnly
-from astica_sync.page.gallery.build_columns import ColumnOverlay, build_columns, update_columns
+from astica_sync.page.gallery.columns.build_columns import ColumnOverlay, build_columns, update_columns
+from astica_sync.page.gallery.columns.find_changes import find_changes
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
@@ -35,6 +36,8 @@ from astica_sync.sync.push.preflight_checks import requests_of
 from astica_sync.sync.session import Session
 
 _MANY = 100_000
+_PIECE = 100_000
+"""Rows that are counted at a time."""
 _FEW, _COST = 1000, 8
 """Bringing a row up to date takes about eight times as long as building one."""
 _REPORT_SECONDS = 0.3
@@ -114,9 +117,10 @@ class GalleryRefresher:
         self._scanned: Scan | None = None
         self._reported = 0.0
 
-    def refresh(self, below: Collection[str] | None = None) -> Gallery:
+    def refresh(self, below: Collection[str] | None = None, kept: Columns | None = None) -> Gallery:
         """Looks at the store, or only at the folders ``below`` in it. Where nothing has changed, the last gallery is
-        the new one.
+        the new one. ``kept`` are the columns of an earlier run, in whose place the first ones come: what is the same
+        in them is used again.
 
         Raises:
             StoreError: the store is gone, or cannot be scanned.
@@ -124,11 +128,11 @@ class GalleryRefresher:
         # A scan finds everything unknown in a store that is gone or another one, which is no error of its own.
         check_root(self._session.local.layout, self._session.local.fs)
         try:
-            return self._refresh(below)
+            return self._refresh(below, kept)
         finally:
             self._found(None)
 
-    def _refresh(self, below: Collection[str] | None) -> Gallery:
+    def _refresh(self, below: Collection[str] | None, kept: Columns | None) -> Gallery:
         scan = self._whole_view(self._scan(below), whole=below is None)
         many = scan.files > _MANY
         if many:
@@ -161,7 +165,8 @@ class GalleryRefresher:
             recipes=self._session.local.known_recipes(),
             in_two_formats=samples_in_two_formats(self._index, MOST_PAIRS),
         )
-        columns = self._make_columns(position, changed, overlay)
+        before = kept if self._last is None else self._last[1].columns
+        columns = self._make_columns(position, before, changed, overlay)
         gallery = Gallery(self._revision, columns, states, observed, price, summarize(columns), why)
         # What only the backup has was read meanwhile.
         self._last = (seen, self._backup_only.seen()), gallery
@@ -171,15 +176,19 @@ class GalleryRefresher:
         return gallery
 
     def _make_columns(
-        self, position: object, changed: set[tuple[bytes, bytes]] | None, overlay: ColumnOverlay
+        self, position: object, before: Columns | None, changed: set[tuple[bytes, bytes]] | None, overlay: ColumnOverlay
     ) -> Columns:
-        """The columns of the files as the index has them, brought up to date where it is known what has changed."""
-        before = self._last and self._last[1].columns
-        if before is not None and changed is not None and len(changed) <= _FEW + len(before) // _COST:
-            columns = update_columns(before, changed, self._index, overlay)
-            if self._index.position() == position:
-                return columns
-            # Another process has written meanwhile.
+        """The columns of the files as the index has them. Where it is not known what has changed since those before,
+        it is found out."""
+        if before is not None:
+            most = _FEW + len(before) // _COST
+            if changed is None:
+                changed = find_changes(before, self._index, most)
+            if changed is not None and len(changed) <= most:
+                columns = update_columns(before, changed, self._index, overlay)
+                if self._index.position() == position:
+                    return columns
+            # Another process has written meanwhile, or nearly everything has changed.
         return build_columns(self._index, overlay)
 
     def _give_back(self) -> None:
@@ -285,10 +294,11 @@ def _return_memory() -> None:
 def summarize(columns: Columns) -> dict[str, Any]:
     """How many images there are in each class and state."""
     size = len(STATES)
-    counts = np.bincount(
-        columns.class_of.astype(np.int64) * size + columns.state_of, minlength=size * len(columns.titles)
-    )
-    table = counts.reshape(-1, size)
+    table = np.zeros((len(columns.titles), size), np.int64)
+    for start in range(0, len(columns), _PIECE):
+        piece = slice(start, start + _PIECE)
+        places = columns.class_of[piece].astype(np.int64) * size + columns.state_of[piece]
+        table += np.bincount(places, minlength=table.size).reshape(table.shape)
     totals = by_state(table.sum(axis=0).tolist())
     # They are no samples: what is counted are the images of the store.
     table[:, STATES.index(ImageState.HELD_OUT)] = 0

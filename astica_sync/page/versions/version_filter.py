@@ -155,4 +155,5 @@ def keys_of(columns: Columns, model_id: int) -> NDArray[np.uint64]:
         return np.zeros(0, np.uint64)
     scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in columns.titles], np.uint64)
     contents = np.ascontiguousarray(columns.contents[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-    return contents ^ scopes[columns.class_of]
+    keys: NDArray[np.uint64] = contents ^ scopes[columns.class_of]
+    return keys

@@ -18,7 +18,8 @@ from astica_sync.core.gallery.image_state import STATES
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.page.gallery.image_columns import Columns
 
-FORMAT = 1
+FORMAT = 2
+"""1 has a column of content keys."""
 _MAC_BYTES = 32
 _MOST_BYTES = 1 << 31
 _PIECE = 1 << 20
@@ -33,7 +34,6 @@ _ARRAYS = (
     "mtimes",
     "order_of_ids",
     "order_of_contents",
-    "content_keys",
 )
 
 

@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,9 @@ from astica_sync.core.gallery.image_state import (
 )
 from astica_sync.core.model import CONTENT_LENGTH, Problem, is_uid, make_scope
 from astica_sync.local.db.index import Folder
+from astica_sync.page.gallery.columns.row_builder import Rows, RowsDraft, RowsUpdate, narrow
 from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, image_id, is_among, sample_key
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
-from astica_sync.page.gallery.row_builder import Rows, RowsDraft
 
 NO_CLASS = ""
 """The title of what is in no class: a problem file in the store itself."""
@@ -66,7 +67,7 @@ def build_columns(index: IndexReader, overlay: ColumnOverlay) -> Columns:
         for folder in folders.in_order:
             for files in index.files_in(folder.folder_id):
                 folders.add(draft, folder, files)
-    return _finish(draft.finish(), folders, overlay, index.problems())
+    return _finish(draft, folders, overlay, index.problems())
 
 
 def update_columns(
@@ -77,19 +78,20 @@ def update_columns(
     names: dict[bytes, list[bytes]] = {}
     for path, name in changed:
         names.setdefault(path, []).append(name)
-    kept = np.delete(np.arange(before.files), _rows_of(before, names))
+    gone = _rows_of(before, names)
+    kept = np.delete(np.arange(before.files, dtype=np.int32), gone)
     folders, draft, at = _Folders.of(index.folders().values()), RowsDraft(), list[int]()
     order = _FileOrder(before, kept)
     for folder in folders.in_order:
         for files in index.files_at(folder.folder_id, sorted(names.get(folder.path, ()))):
             folders.add(draft, folder, files)
             at += order.find(folder, files.names)
-    # The rows of the draft are numbered after all those before.
-    taken = np.insert(kept, at, np.arange(len(before), len(before) + len(at)))
-    now = np.full(len(before) + len(at), -1, np.int32)
-    now[taken] = np.arange(len(taken))
-    rows = folders.renumber(before).join(draft.finish()).take(taken)
-    return _finish(rows, folders, overlay, index.problems(), (before, now))
+    taken = None
+    if len(gone) or at:
+        # The rows of the draft are numbered after all those before.
+        taken = np.insert(kept, at, np.arange(len(before), len(before) + len(at), dtype=np.int32))
+    rows = RowsUpdate(folders.renumber(before), before.files, draft.finish(), taken)
+    return _finish(rows, folders, overlay, index.problems(), _Before(before, taken))
 
 
 def columns_of_files(found: Iterable[tuple[str, bytes, FolderFiles]], overlay: ColumnOverlay) -> Columns:
@@ -98,7 +100,7 @@ def columns_of_files(found: Iterable[tuple[str, bytes, FolderFiles]], overlay: C
     folders, draft = _Folders.of(folder for folder, _ in listed), RowsDraft()
     for folder, files in listed:
         folders.add(draft, folder, files)
-    return _finish(draft.finish(), folders, overlay, ())
+    return _finish(draft, folders, overlay, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,32 @@ class _Folders:
     def renumber(self, columns: Columns) -> Rows:
         """The rows of columns with the numbers of drafts; those of what is in no folder now mean nothing."""
         numbers = {title: number for number, title in enumerate(self.titles)}
-        class_of = np.array([numbers.get(title, 0) for title in columns.titles], np.uint32)
-        place_of = np.array([self.places.get(place, 0) for place in columns.places], np.uint32)
-        return Rows.of(columns, class_of[columns.class_of], place_of[columns.place_of])
+        class_of = _renumber(columns.class_of, [numbers.get(title, 0) for title in columns.titles])
+        place_of = _renumber(columns.place_of, [self.places.get(place, 0) for place in columns.places])
+        return Rows.of(columns, class_of, place_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """Earlier columns, and which of their rows the rows of files are now; see ``RowsUpdate``."""
+
+    columns: Columns
+    taken: NDArray[np.int32] | None
+
+    def carry(self, order: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The rows of now that were there before, in an earlier order of them."""
+        count = len(self.columns)
+        files = np.arange(self.columns.files, dtype=np.int32) if self.taken is None else self.taken
+        now = np.full(count, -1, np.int32)
+        was_there = files < count
+        now[files[was_there]] = np.flatnonzero(was_there)
+        carried = now[order]
+        return carried[carried >= 0]
+
+
+def _renumber(numbers: NDArray[np.integer], now: Sequence[int]) -> NDArray[np.integer]:
+    """What each number is now; the same array where that changes none."""
+    return numbers if list(now) == list(range(len(now))) else narrow(np.array(now, np.uint32)[numbers])
 
 
 def _rows_of(columns: Columns, names: dict[bytes, list[bytes]]) -> NDArray[np.int32]:
@@ -141,7 +166,7 @@ def _rows_of(columns: Columns, names: dict[bytes, list[bytes]]) -> NDArray[np.in
 class _FileOrder:
     """Where files belong among some rows, which are in the order of classes, folders and names."""
 
-    def __init__(self, columns: Columns, rows: NDArray[np.int64]) -> None:
+    def __init__(self, columns: Columns, rows: NDArray[np.int32]) -> None:
         self._columns, self._rows = columns, rows
 
     def find(self, folder: Folder, names: Sequence[bytes]) -> Iterator[int]:
@@ -155,48 +180,50 @@ class _FileOrder:
 
     def _folder(self, at: int) -> tuple[str, bytes]:
         row = int(self._rows[at])
-        return self._columns.title(row), self._columns.raw_path(row).rpartition(b"/")[0]
+        return self._columns.title(row), self._columns.file(row)[0]
 
     def _name(self, at: int) -> bytes:
-        return self._columns.raw_path(int(self._rows[at])).rpartition(b"/")[2]
+        return self._columns.file(int(self._rows[at]))[1]
 
 
 def _finish(
-    rows: Rows,
+    draft: RowsDraft | RowsUpdate,
     folders: _Folders,
     overlay: ColumnOverlay,
     problems: Iterable[Problem],
-    before: tuple[Columns, NDArray[np.int32]] | None = None,
+    before: _Before | None = None,
 ) -> Columns:
-    """The columns of the files, and of what has no file, with their states. ``before`` are earlier columns with almost
-    the same files, and the rows that their rows are now, -1 for those that are gone."""
-    states, files = overlay.states, len(rows)
-    keys = _sample_keys(rows, folders.titles, overlay.model_id)
+    """The columns of the files of a draft, and of what has no file, with their states. ``before`` are earlier columns
+    with almost the same files: what is the same in them is used again."""
+    states, files = overlay.states, len(draft)
+    keys = _sample_keys(draft, folders.titles, overlay.model_id)
     named = {(one.uid, one.class_title) for one in states.without_file}
     others = (
         one for one in overlay.elsewhere(keys) if (one.uid, one.class_title) not in named or one.shown.state in APART
     )
     missing = [*states.without_file, *others]
+    if not states.has_later:
+        keys = np.zeros(0, np.uint64)
+    for one in missing:
+        draft.add_row(one, one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else "")
+    rows = draft.finish()
     titles = {folder.class_title for folder in folders.in_order if folder.class_title is not None}
     titles |= {one.class_title for one in missing}
-    if 0 in rows.class_of:
+    if 0 in rows.class_of[:files]:
         titles.add(NO_CLASS)
     numbers = {title: number for number, title in enumerate(sorted(titles))}
-    class_of = np.array([numbers.get(title, 0) for title in folders.titles], np.uint32)
-    rows = replace(rows, class_of=class_of[rows.class_of])
-    draft = RowsDraft()
-    for one in missing:
-        draft.add_row(numbers[one.class_title], one, one.uid[:CONTENT_LENGTH] if is_uid(one.uid) else "")
-    rows = rows.join(draft.finish()) if missing else rows
-    order_of_ids = _order(rows.ids, before and _carry(before[0].order_of_ids, before[1], len(rows)))
-    order_of_contents = _order(rows.keys, before and _carry(before[0].order_of_contents, before[1], len(rows)))
+    class_of = np.array([numbers.get(title, 0) for title in folders.titles], np.uint32)[rows.class_of]
+    class_of[files:] = [numbers[one.class_title] for one in missing]
+    class_of = narrow(class_of)
+    if before is not None and np.array_equal(class_of, before.columns.class_of):
+        class_of = before.columns.class_of
     state_of = np.full(len(rows), _POSITION[states.usual.state], np.uint8)
     state_of[files:] = [_POSITION[one.shown.state] for one in missing]
     columns = Columns(
         titles=tuple(numbers),
         places=tuple(folders.places),
         ids=rows.ids,
-        class_of=rows.class_of,
+        class_of=class_of,
         place_of=rows.place_of,
         state_of=state_of,
         names=rows.names,
@@ -207,9 +234,7 @@ def _finish(
         files=files,
         notes={row: one.shown for row, one in enumerate(missing, files)},
         sample_ids={row: one.sample_id for row, one in enumerate(missing, files) if one.sample_id},
-        order_of_ids=order_of_ids,
-        order_of_contents=order_of_contents,
-        content_keys=rows.keys[order_of_contents],
+        **_orders(rows, before),
     )
     _set_states(columns, states, problems, overlay)
     if states.has_later:
@@ -218,28 +243,37 @@ def _finish(
     return columns
 
 
-def _sample_keys(rows: Rows, titles: list[str], model_id: int) -> NDArray[np.uint64]:
+def _sample_keys(draft: RowsDraft | RowsUpdate, titles: list[str], model_id: int) -> NDArray[np.uint64]:
     """The key of each file's sample, see ``sample_key``."""
     scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in titles], np.uint64)
-    return rows.keys ^ scopes[rows.class_of]
+    keys = draft.file_keys()
+    keys ^= scopes[draft.file_classes()]
+    return keys
 
 
-def _carry(order: NDArray[np.int32], now: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-    """So many rows in nearly their order: what is left of an earlier order, and then the others."""
-    carried = now[order]
-    carried = carried[carried >= 0]
-    is_new = np.ones(size, bool)
-    is_new[carried] = False
-    return np.concatenate((carried, np.flatnonzero(is_new).astype(np.int32)))
+def _orders(rows: Rows, before: _Before | None) -> dict[str, Any]:
+    """The orders of the rows, by the names of the columns that have them."""
+    if before is not None and rows.ids is before.columns.ids:
+        same = before.columns
+        return {"order_of_ids": same.order_of_ids, "order_of_contents": same.order_of_contents}
+    return {
+        "order_of_ids": _order(rows.ids, before.carry(before.columns.order_of_ids) if before else None),
+        "order_of_contents": _order(rows.keys, before.carry(before.columns.order_of_contents) if before else None),
+    }
 
 
-def _order(keys: NDArray[np.uint64], nearly: NDArray[np.int32] | None) -> NDArray[np.int32]:
-    """The rows in the order of their keys, those with the same key in their own. ``nearly`` is almost this order, and
-    sorted in a twentieth of the time."""
-    if nearly is None:
+def _order(keys: NDArray[np.uint64], carried: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """The rows in the order of their keys, those with the same key in their own. ``carried`` are most of them in this
+    order: the others are put among these, which takes a twentieth of the time."""
+    if carried is None:
         return np.argsort(keys, kind="stable").astype(np.int32)
-    order = nearly[np.argsort(keys[nearly], kind="stable")]
-    same = np.flatnonzero(np.diff(keys[order]) == 0)
+    is_new = np.ones(len(keys), bool)
+    is_new[carried] = False
+    new = np.flatnonzero(is_new).astype(np.int32)
+    new = new[np.argsort(keys[new], kind="stable")]
+    order = np.insert(carried, np.searchsorted(keys[carried], keys[new]), new)
+    ordered = keys[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(same):
         places = np.union1d(same, same + 1)
         tied = order[places]
