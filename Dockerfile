@@ -15,7 +15,7 @@ SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     wheel="$(echo /wheels/*.whl)" \
- && pip install --no-cache-dir --no-compile "${wheel}[buckets,evaluate,metrics,page,sandbox]"
+ && pip install --no-cache-dir --no-compile "${wheel}[buckets,evaluate,metrics,page,postgres,redis,sandbox]"
 # What outlives the container is on two volumes: the photos, and the state of this user with the request budget and what
 # makes a new container the same machine for a store. The variable of the key names a file, and is no key.
 # hadolint ignore=DL3064

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from astica_sync.core.owned_classes import OwnedClasses
 from astica_sync.core.recipe import ALL, LARGEST_SIDE, NONE, SMALLEST_SIDE, Recipe, read_colour
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
@@ -146,6 +147,14 @@ def _quality(value: object) -> int:
     return int(number)
 
 
+def _titles(value: object) -> tuple[str, ...]:
+    """Class titles: one, or a list of them."""
+    titles = value if isinstance(value, list | tuple) else [value]
+    if not titles or not all(isinstance(title, str) and title.strip() for title in titles):
+        raise ValueError('a list of class titles, such as ["Can", "Bottle"]; to own all classes, leave it out')
+    return tuple(titles)
+
+
 def _colour(value: object) -> str:
     return read_colour(value if isinstance(value, str) else "")
 
@@ -215,6 +224,13 @@ SETTINGS = (
     Setting(
         "class_remove", None, True, _switch, "remove a whole class with one request where that saves requests", LOWER
     ),
+    Setting(
+        "owns",
+        None,
+        (),
+        _titles,
+        "titles of the classes that this store manages, where several stores share a model; without it all classes",
+    ),
     Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
     Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
     Setting(
@@ -268,6 +284,7 @@ class Settings:
     max_remove_class: float
     min_remove: int
     class_remove: bool
+    owns: tuple[str, ...]
     settle: float
     observe_every: float
     convert: str
@@ -277,6 +294,11 @@ class Settings:
     frame: int
     executor: str
     sources: Mapping[str, str]
+
+    @property
+    def owned(self) -> OwnedClasses:
+        """The classes that the store manages."""
+        return OwnedClasses(self.owns)
 
     @property
     def recipe(self) -> Recipe:

@@ -1,6 +1,7 @@
 """Opens a store for a command or a program, with the settings that apply, and closes it again."""
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -35,8 +36,11 @@ from astica_sync.sync.progress import ProgressListener
 from astica_sync.system.start_checks import check_start, current_folder, odd_clock
 
 if TYPE_CHECKING:
-    from astica_sync.core.fleet.announcement import Fleet, LimitSetting
+    from astica_sync.core.fleet.announcement import LimitSetting
+    from astica_sync.core.fleet.fleet import Fleet
+    from astica_sync.core.fleet.store_claim import StoreClaim
     from astica_sync.remote.client import OnPolicy
+    from astica_sync.remote.fleet.store_announcement import StoreAnnouncement
     from astica_sync.remote.limiter import Limiter
     from astica_sync.remote.rate_limited_client import RateLimitedClient, RequestListener
     from astica_sync.remote.rate_limiter import OnWait
@@ -172,6 +176,15 @@ def _from_store_files(layout: Layout, settings: Settings) -> list[str]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedStore:
+    """The store of a process, for the machines that share a budget server."""
+
+    root: Path
+    model_id: int
+    announcement: "StoreAnnouncement | None" = None
+
+
 PYTHON = "python"
 """What a program does that uses the package, in place of the name of a command."""
 
@@ -183,13 +196,13 @@ def open_service(
     clock: SystemClock,
     listener: ProgressListener,
     doing: str = PYTHON,
-    store: tuple[Path, int] | None = None,
+    store: AnnouncedStore | None = None,
 ) -> "Iterator[RateLimitedClient]":
     """The service, with the request budget that all processes of the machine share for this key.
 
     Args:
         doing: the command, for the machines that share a budget server.
-        store: its folder and its model, for the same.
+        store: for the same.
     """
     from astica_sync.remote.client import ServiceClient
     from astica_sync.remote.limit_refusals.recording_limiter import RecordingLimiter
@@ -243,7 +256,7 @@ def _announced(
     clock: SystemClock,
     listener: ProgressListener,
     doing: str,
-    store: tuple[Path, int] | None,
+    store: AnnouncedStore | None,
 ) -> "Iterator[tuple[RequestListener, OnWait]]":
     """What is called for requests and for waits: the listener, and where a server has the budget an announcer too."""
     if not settings.budget:
@@ -253,10 +266,34 @@ def _announced(
     from astica_sync.remote.fleet.announce_requests import announce_requests
 
     name = budget_name(key, settings, "train")
-    folder, model = store or ("", None)
-    task = ProcessTask(doing, os.fspath(folder), model)
-    with announce_requests(settings.budget, name, task, own_limit(settings), clock, listener) as both:
+    task = ProcessTask(doing) if store is None else ProcessTask(doing, os.fspath(store.root), store.model_id)
+    announced = None if store is None else store.announcement
+    with announce_requests(settings.budget, name, task, own_limit(settings), clock, listener, announced) as both:
         yield both
+
+
+def _store_announcement(
+    settings: Settings, layout: Layout, sentinel: Sentinel, clock: Clock
+) -> "StoreAnnouncement | None":
+    """What the store announces of itself on the budget server; None without one."""
+    if not settings.budget:
+        return None
+    from astica_sync.remote.fleet.store_announcement import StoreAnnouncement
+
+    return StoreAnnouncement(claim_of_store(settings, layout, sentinel), clock.ticks)
+
+
+def claim_of_store(settings: Settings, layout: Layout, sentinel: Sentinel) -> "StoreClaim":
+    """The store and the classes that it manages, without times."""
+    from astica_sync.core.fleet.store_claim import StoreClaim, titles_to_write
+
+    titles, more = titles_to_write(settings.owns)
+    return StoreClaim(announced_id(sentinel), os.uname().nodename, layout.root.name, sentinel.model_id, titles, more)
+
+
+def announced_id(sentinel: Sentinel) -> str:
+    """By which a store is known on a budget server: its own id stays on this machine."""
+    return hashlib.sha256(f"store {sentinel.store_id}".encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -415,6 +452,18 @@ def fleet_of_key(settings: Settings) -> "Fleet":
     return read_fleet(settings.budget, budget_name(load_key(os.environ), settings, "train"), LOOK_SECONDS)
 
 
+def stores_of_model(settings: Settings, model_id: int) -> "list[StoreClaim]":
+    """The stores of a model that have announced themselves on the budget server; none without one, or where it does not
+    answer: who only shows them works without."""
+    if not settings.budget:
+        return []
+    from astica_sync.core.fleet.store_claim import claims_of_model
+
+    with contextlib.suppress(ConfigError, DatabaseError):
+        return claims_of_model(fleet_of_key(settings).stores, model_id)
+    return []
+
+
 def forecast_of_key(settings: Settings, requests: int) -> float | None:
     """The seconds until so many more requests of this user's key are answered, as counted on this machine; None where
     that is not known without asking. For commands that work without a key."""
@@ -493,8 +542,10 @@ def open_session(
     run = os.urandom(6).hex()
     lock = partial(writer_lock, on_wait=listener.waits)
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
+    announced = _store_announcement(settings, layout, sentinel, clock)
+    place = AnnouncedStore(layout.root, sentinel.model_id, announced)
     with (
-        open_service(settings, key, clock, listener, doing, (layout.root, sentinel.model_id)) as service,
+        open_service(settings, key, clock, listener, doing, place) as service,
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
         contextlib.closing(Decoder(files=fs)) as decoder,
@@ -506,8 +557,9 @@ def open_session(
             LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, preparer, lock),
             RemoteSide(service, sentinel.model_id, settings.quarantine),
             Runtime(clock, workers, clock.now(), clock.stopping.is_set),
-            Policy(settings.quarantine, settings.class_remove, allowance(usual)),
+            Policy(settings.quarantine, settings.class_remove, allowance(usual), owned=settings.owned),
             listener,
+            on_agreed=announced.agreed if announced is not None else lambda: None,
         )
         yield OpenStore(session, settings, layout)
 

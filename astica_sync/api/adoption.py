@@ -23,10 +23,14 @@ def find_adoptable(session: Session) -> Matching:
     missing = {upload.uid for upload in (*plan.uploads, *plan.questioned, *plan.failed_before)}
     unsent: list[LocalSample] = []
     sent: list[LocalSample] = []
+    owned = session.policy.owned
     for sample in session.local.index.local_samples(session.remote.model_id):
+        if not owned.covers(sample.class_title):
+            continue
         (unsent if sample.uid in missing else sent).append(sample)
     sizes = {sample.sample_id: sample.size for sample in status.observation.samples if sample.size}
-    return find_duplicates(find_pairs(plan.unmanaged, unsent, sizes), sent, sizes)
+    unmanaged = [sample for sample in plan.unmanaged if owned.covers(sample.class_title)]
+    return find_duplicates(find_pairs(unmanaged, unsent, sizes), sent, sizes)
 
 
 def adopt(session: Session, records: Records, pairs: Iterable[Pair]) -> int:

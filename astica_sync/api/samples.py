@@ -74,7 +74,8 @@ class Samples:
         )
         for sample in session.local.index.local_samples(model_id):
             # A file that would fail has a place among the problems as well.
-            shown = states.problems.pop(sample.paths[0], None) or states.by_uid.get(sample.uid, states.usual)
+            usual = states.by_class.get(sample.class_title, states.usual)
+            shown = states.problems.pop(sample.paths[0], None) or states.by_uid.get(sample.uid, usual)
             yield self._of_file(sample, shown)
             # The caller may have closed the store meanwhile.
             _ = self._session()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import LocalSample
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.guard import Allowance
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
@@ -85,13 +86,14 @@ class Policy:
 
     ``quarantine`` is in seconds. ``class_remove`` allows one request to remove a whole class. ``batch_size`` is how
     many new samples one round of a push plans, hours of the request limit, so that a backlog of a week needs little
-    more memory than that of a day.
+    more memory than that of a day. ``owned`` are the classes that the store manages.
     """
 
     quarantine: float
     class_remove: bool = True
     allowance: Allowance = field(default_factory=Allowance)
     batch_size: int = DEFAULT_BATCH
+    owned: OwnedClasses = ALL_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ class VersionAsStore:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """All groups of one run. Only what runs a whole round takes a session; the rest takes the groups it uses."""
+    """All groups of one run. Only what runs a whole round takes a session; the rest takes the groups it uses.
+    ``on_agreed`` is called when the store and a view of the model are found to be the same."""
 
     local: LocalSide
     remote: RemoteSide
@@ -116,3 +119,4 @@ class Session:
     policy: Policy
     listener: ProgressListener
     target: VersionAsStore | None = None
+    on_agreed: Callable[[], None] = lambda: None

@@ -80,3 +80,10 @@ def test_samples_without_a_request_need_an_earlier_status(
         sandbox.clear_log()
         assert {one.state for one in opened.samples(offline=True)} == {"new"}
         assert len(sandbox.log) == 0
+
+
+def test_a_sample_of_a_class_that_the_store_does_not_own_has_that_state(pushed_store: Path) -> None:
+    (pushed_store / "astica-sync.toml").write_text('owns = ["Can"]\n')
+    with Store(pushed_store) as store:
+        states = {one.class_title: one.state for one in store.samples() if one.paths}
+    assert states == {"Can": "on-service", "Bottle": "not-owned"}

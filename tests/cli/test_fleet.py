@@ -18,7 +18,8 @@ from astica_sync import __version__
 from astica_sync.cli.service.fleet_output import FleetView, fleet_lines
 from astica_sync.cli.watch.run_watch import _fleet
 from astica_sync.config import Settings, load_settings
-from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask, fleet_of
+from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask
+from astica_sync.core.fleet.fleet import fleet_of
 from astica_sync.open_session import ServerState
 from astica_sync.remote.fleet.fleet_board import text_of
 from astica_sync.remote.fleet.open_board import open_board

@@ -78,6 +78,12 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "held_out": [],
         "in_two_formats": [],
         "follows": "NoneType",
+        "owns": "NoneType",
+        "not_owned": [],
+        "give_up": [],
+        "in_other_stores": [],
+        "stores": [],
+        "contradictions": [],
         "changed": "NoneType",
         "asked_at": "float",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
@@ -109,6 +115,8 @@ def test_the_result_of_a_push_has_the_promised_shape(
         "held": [],
         "problems": [{"path": "str", "reason": "str"}],
         "in_two_formats": [],
+        "given_up": [],
+        "not_owned": [],
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     assert ran.json["requests"] == len(sandbox.log)
@@ -131,6 +139,8 @@ def test_the_keys_are_the_same_when_nothing_differs(shell: Shell, store: Path, p
         "held": [],
         "problems": [],
         "in_two_formats": [],
+        "given_up": [],
+        "not_owned": [],
         "refusals": [],
     }
 

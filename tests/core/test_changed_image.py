@@ -17,6 +17,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.decision_table import CONFIRMED
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.plan import Plan
@@ -93,7 +94,7 @@ def after_round(draw: st.DrawFn, marks: dict[str, Mark], plan: Plan) -> dict[str
     for removal in plan.removed:
         if draw(st.booleans()) and removal.uid in now:
             now[removal.uid] = replace(now[removal.uid], state=MarkState.ATTEMPTED, sent_at=ASKED + 1.0, run="now")
-    for uid in plan.forgets:
+    for uid in (*plan.forgets, *(one.uid for one in plan.given_up)):
         now.pop(uid)
     return now
 
@@ -127,6 +128,7 @@ def test_an_answer_without_observation_is_that_of_the_planner(data: st.DataObjec
         questioned_titles=data.draw(st.sampled_from([set(), {"can"}])),
         class_remove=False,
         uids_proven=data.draw(st.sampled_from([True, True, False])),
+        owned=data.draw(st.sampled_from([ALL_CLASSES, ALL_CLASSES, OwnedClasses(("can",))])),
     )
     local_before = samples(before, recipe_of)
     round_plan = make_plan(local_before, sorted(marks_before.values(), key=lambda m: m.uid), observation, context)
@@ -159,7 +161,7 @@ def must_agree(answer: ChangedImageDecision, planned: Plan, context: PlanContext
         assert not uploads
         return
     assert [upload.uid for upload in planned.uploads] == sorted(uploads, key=uploads.__getitem__)
-    undone = (planned.adopts, planned.removed, planned.held, planned.forgets, planned.questioned)
+    undone = (planned.adopts, planned.removed, planned.held, planned.forgets, planned.questioned, planned.given_up)
     assert not any(undone)
     assert all(waiting.reason == CONFIRMED for waiting in planned.waiting)
 

@@ -21,8 +21,8 @@ from astica_sync.core.fleet.announcement import (
     announcement_of,
     as_data,
     clean_text,
-    fleet_of,
 )
+from astica_sync.core.fleet.fleet import fleet_of
 from astica_sync.remote.fleet.fleet_board import BoardRecord, fleet_on, text_of
 
 GOOD: dict[str, Any] = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from astica_sync.core.gallery.image_state import LABELS, STATES, ImageState, find_states
 from astica_sync.core.model import LocalSample, Problem, RemoteSample, make_scope, make_uid
-from astica_sync.core.plan.decision_table import CONFIRMED, OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
+from astica_sync.core.plan.decision_table import CONFIRMED, NOT_OWNED, OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
 from astica_sync.core.plan.plan import Adopt, Held, Plan, RemoveClass, RemoveSample, Upload, Waiting
 
 
@@ -99,3 +99,12 @@ def test_an_image_in_several_classes_names_the_others() -> None:
 def test_problems_are_by_path() -> None:
     states = find_states(Plan(), [Problem("Can/x.jpg", "not an image")], {}, {})
     assert states.problems["Can/x.jpg"].state is ImageState.PROBLEM
+
+
+def test_the_classes_of_other_stores_are_not_owned() -> None:
+    theirs = RemoteSample("x", 9, 2, "Box")
+    plan = Plan(not_owned={"Box": 3}, unmanaged=(theirs,), unmanaged_reasons={9: NOT_OWNED})
+    states = find_states(plan, [], {}, {})
+    assert {title: shown.state for title, shown in states.by_class.items()} == {"Box": ImageState.NOT_OWNED}
+    [sample] = states.without_file
+    assert (sample.shown.state, sample.shown.reason, sample.shown.remedy) == (ImageState.ELSEWHERE, NOT_OWNED, "")

@@ -22,11 +22,12 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.observation.sample_table import SampleTable
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan import unchanged_samples as unchanged_module
 from astica_sync.core.plan.decision_table import Facts, Keep, UploadSample, decide
 from astica_sync.core.plan.gather_facts import PlanContext
 from astica_sync.core.plan.planner import make_plan
-from astica_sync.core.plan.unchanged_samples import UidPage, Unchanged, find_unchanged, split_batch
+from astica_sync.core.plan.unchanged_samples import UidPage, Unchanged, find_unchanged, pages_of_owned, split_batch
 from tests.harness.parameters import rest_long
 
 TITLES = ("Can", "can", "Dog")
@@ -113,13 +114,20 @@ def decided(local: list[LocalSample], marks: list[Mark], remote: list[RemoteSamp
 
 @pytest.mark.parametrize("run", rest_long(1, range(4)))
 @settings(max_examples=150)
-@given(sides(), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
+@given(
+    sides(),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(0, 3),
+    st.sampled_from([ALL_CLASSES, ALL_CLASSES, OwnedClasses(("Dog",)), OwnedClasses(("CAN",))]),
+)
 def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
     run: int,
     three: tuple[list[LocalSample], list[Mark], list[RemoteSample]],
     local_page: int,
     marks_page: int,
     small: int,
+    owned: OwnedClasses,
 ) -> None:
     local, marks, remote = three
     classes = tuple(
@@ -127,10 +135,12 @@ def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
         for number, title in enumerate(TITLES, 1)
     )
     observation = Observation(ModelInfo(7, "m"), 1000.0, classes, remote)
-    terms = PlanContext("r", 0.0, 60.0, unreadable=Unreadable(classes=frozenset({"Dog"})))
+    terms = PlanContext("r", 0.0, 60.0, unreadable=Unreadable(classes=frozenset({"Dog"})), owned=owned)
     before, unchanged_module._SMALL = unchanged_module._SMALL, small
     try:
-        unchanged = find_unchanged(pages(local, local_page), pages(marks, marks_page), SampleTable.of(remote))
+        unchanged = find_unchanged(
+            pages_of_owned(pages(local, local_page), owned), pages(marks, marks_page), SampleTable.of(remote)
+        )
     finally:
         unchanged_module._SMALL = before
     assert unchanged.rest == sorted(set(unchanged.rest))
@@ -150,10 +160,11 @@ def test_counting_unchanged_samples_gives_the_plan_of_all_rows(
         == whole
     )
     # What was counted is what the decision table keeps, and what is new is what it uploads.
-    kept, new = decided(local, marks, remote)
+    mine = [sample for sample in local if owned.covers(sample.class_title)]
+    kept, new = decided(mine, marks, remote)
     assert unchanged.classes.total() <= len(kept) and set(unchanged.new[0]) <= new
     assert {uid for uid in kept | new if uid[:32] not in unchanged.rest} == {
-        sample.uid for sample in local if sample.content not in unchanged.rest
+        sample.uid for sample in mine if sample.content not in unchanged.rest
     }
     # The same with some of the new ones another time.
     now, later = split_batch(unchanged, terms, small)

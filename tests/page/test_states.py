@@ -64,7 +64,7 @@ def test_the_states_are_those_of_the_status(
     model_id = sandbox.models()[0][0]
     status = shell("status", "--store", every_state, "--offline", "--json").json
     rows = every_page.rows()
-    shown = [str(state) for state in ImageState if state is not ImageState.HELD_OUT]
+    shown = [str(state) for state in ImageState if state not in (ImageState.HELD_OUT, ImageState.NOT_OWNED)]
     by_state = {state: [row for row in rows if row["state"] == state] for state in shown}
     assert {state for state, found in by_state.items() if not found} == set(), "every state occurs"
 
@@ -165,3 +165,18 @@ def test_a_planted_catalog_puts_back_images_alone_and_stops_nothing_else(photo_s
     assert gone.read_bytes() == data
     gone.unlink()
     assert listed() == before
+
+
+def test_the_images_of_a_class_that_the_store_does_not_own_are_shown_as_such(shell: Shell, photo_store: Path) -> None:
+    assert shell("push", "--store", photo_store).code == 0
+    (photo_store / "astica-sync.toml").write_text('owns = ["Can"]\n')
+    draw(photo_store / "Can" / "new.png", 102)
+    assert shell("status", "--store", photo_store).code == 0
+    with running_page(photo_store) as page:
+        rows = page.rows()
+        of_file = [row for row in rows if row["state"] != "elsewhere"]
+        assert {row["state"] for row in of_file if row["class"] != "Can"} == {"not-owned"}
+        assert {row["state"] for row in of_file if row["class"] == "Can"} == {"on-service", "new"}
+        other = next(row for row in rows if row["state"] == "not-owned")
+        details = page.json(f"/api/images/{other['id']}")
+        assert details["reason"] == "its class is none that this store owns"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from astica_sync.core.owned_classes import ALL_CLASSES
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.recipe import Recipe
@@ -63,6 +64,8 @@ class Run(Process):
         """When the service refused the key, and with which settings."""
         self.recipe = store.recipe
         """By which it converts images: that of the settings when it began."""
+        self.owned = store.owned
+        """The classes that it manages, likewise."""
         self.answers: dict[int, str] = {}
         """The faults of requests by their number, where a sweep says them."""
 
@@ -278,6 +281,8 @@ class Store:
         self.watcher: Run | None = None
         self.recipe = Recipe()
         """By which images are converted from now on."""
+        self.owned = ALL_CLASSES
+        """The classes that the store manages from now on."""
         self.settings = 0
         """Differs whenever the user has changed the settings."""
         volume = machine.volume
@@ -399,7 +404,7 @@ class Store:
         )
         index = index_type(self.layout.index_db)
         index.scans = self.scans
-        run.recipe = self.recipe
+        run.recipe, run.owned = self.recipe, self.owned
         index.use_recipe(run.recipe)
         return Session(
             LocalSide(
@@ -415,6 +420,6 @@ class Store:
             ),
             RemoteSide(Account(SimClient(connection, clock), budget, budget, clock), sentinel.model_id),
             Runtime(clock, SimWorkerPool(run), clock.now(), lambda: run.stopping),
-            Policy(QUARANTINE, self.class_remove, self.allowance, self.batch_size),
+            Policy(QUARANTINE, self.class_remove, self.allowance, self.batch_size, run.owned),
             SimListener(run, self.oracle),
         )

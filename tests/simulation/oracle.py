@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from astica_sync.core.model import complete_uid, fold_title, make_scope, make_uid
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.plan.guard import Allowance, Refusal
 from astica_sync.core.plan.plan import Plan
@@ -216,6 +217,8 @@ class Oracle:
         notes.repeats = self._doubted(run, plan) | _remade(plan, run.store.allowance)
         for uid in plan.forgets:
             self._forgotten(run, uid)
+        # What is given up stays, also where its class is managed again later.
+        self.book(run.store).excused |= {one.uid for one in plan.given_up}
         samples = self.service.samples() if plan.adopts else ()
         made = {
             (sample.sample_id, complete_uid(sample.uid, MODEL, entry.title)): sample.made for entry, sample in samples
@@ -226,6 +229,10 @@ class Oracle:
                 # and this too soon. Then a view a quarantine after the sending decides, whichever run asked for it.
                 sending.adopted = True
             removal = self.book(run.store).removals.get(adopt.uid)
+            if not run.owned.covers(adopt.class_title):
+                self.world.violate(
+                    4, f"{run.name} adopts {adopt.uid[:6]} of {adopt.class_title!r}, which is not its own"
+                )
             if removal is not None and made.get((adopt.sample_id, adopt.uid), 0.0) > removal.at:
                 # It is this store's again, in any case; a view that lags may still show what was removed.
                 del self.book(run.store).removals[adopt.uid]
@@ -419,7 +426,8 @@ class Oracle:
         if any(at >= since and origin not in own for at, origin in self.service.taken):
             return
         there = self._there()
-        for title, content in self.local(run.store, readable=True) if notes.wanted is None else sorted(notes.wanted):
+        local = self.local(run.store, readable=True, owned=run.owned)
+        for title, content in local if notes.wanted is None else sorted(notes.wanted):
             uid = self.uid_of(title, content, run.recipe)
             if not (there.get(uid) or self._in_any_spelling(title, content) or self._stands_forged(run.store, uid)):
                 self.world.violate(4, f"{run.name} says all is equal, and {uid[:6]} of {title!r} is not there")
@@ -445,6 +453,8 @@ class Oracle:
     def _upload_leaves(self, run: "Run", notes: Notes, fields: dict[str, Any]) -> None:
         world, store, uid, title = self.world, run.store, fields["uid"], fields["model_class"]
         book = self.book(store)
+        if not run.owned.covers(title):
+            world.violate(4, f"{run.name} sends {uid[:6]} to {title!r}, which is not its own")
         data = base64.b64decode(fields["input"])
         content = uid[:32]
         original, recipe = original_of(data)
@@ -548,6 +558,8 @@ class Oracle:
             # Where nothing tells two classes apart, it may count as the sample of the other one.
             mark = self._mark_of_similar_title(store, seen) or mark
         name = f"sample {seen.sample_id} ({seen.uid[:6]} in {seen.title!r})"
+        if not run.owned.covers(seen.title):
+            world.violate(2, f"{run.name} removes {name}, the class of which is not its own")
         if mark is None:
             world.violate(2, f"{run.name} removes {name}, which is not managed")
             return
@@ -650,7 +662,7 @@ class Oracle:
         if run.oracle_notes.wanted is not None:
             return set(run.oracle_notes.wanted)
         epoch = run.oracle_notes.scan_epoch
-        return {key for key, touched in self.local(run.store).items() if touched <= epoch}
+        return {key for key, touched in self.local(run.store, owned=run.owned).items() if touched <= epoch}
 
     # The truth.
 
@@ -659,11 +671,15 @@ class Oracle:
         identity = recipe.identity if content in self.converted else ""
         return make_uid(content, make_scope(MODEL, title, identity))
 
-    def local(self, store: "Store", readable: bool = False) -> dict[tuple[str, str], int]:
-        """Every sample of the store, mounted and readable or not, with the epoch of the last change to it."""
+    def local(
+        self, store: "Store", readable: bool = False, owned: OwnedClasses = ALL_CLASSES
+    ) -> dict[tuple[str, str], int]:
+        """Every sample of the store in these classes, mounted and readable or not, with the epoch of the last change to
+        it."""
         found: dict[tuple[str, str], int] = {}
         for title, node in store.tree.entries.items():
-            if not title.startswith(".") and node.is_folder and not (readable and node.locked):
+            is_class = node.is_folder and not title.startswith(".") and owned.covers(title)
+            if is_class and not (readable and node.locked):
                 for file, touched in _files(node, node.epoch):
                     if _is_image(file) and not (readable and file.locked):
                         key = title, file.content()
@@ -698,11 +714,12 @@ class Oracle:
         book = self.book(store)
         there = self._there()
         expected = set()
-        local = self.local(store)
+        local = self.local(store, owned=store.owned)
         for title, content in local:
             uid = self.uid_of(title, content, store.recipe)
             expected.add(uid)
-            found = there.get(uid, [])
+            # In a class of another store it is not touched.
+            found = [one for one in there.get(uid, []) if store.owned.covers(one.title)]
             spellings = sum((fold_title(other), content) == (fold_title(title), held) for other, held in local)
             if not found and (self._stands_forged(store, uid) or (uid in book.met and self._is_blocked(store, uid))):
                 continue
@@ -718,6 +735,8 @@ class Oracle:
             if (fold_title(entry.title), sample.uid[:32]) in similar:
                 continue
             if sample.origin != store.name or uid in expected or sample.late or uid in book.excused:
+                continue
+            if not store.owned.covers(entry.title):
                 continue
             if any(uid in self._expected(other) for other in self.stores if other is not store):
                 continue
@@ -755,7 +774,8 @@ class Oracle:
         return any(one.uid == uid and one.forged for _, one in self.service.samples())
 
     def _expected(self, store: "Store") -> set[str]:
-        return {self.uid_of(title, content, store.recipe) for title, content in self.local(store)}
+        local = self.local(store, owned=store.owned)
+        return {self.uid_of(title, content, store.recipe) for title, content in local}
 
     def journal_lost(self, store: "Store") -> None:
         """Without its journal a store manages nothing; what is on the service then is adopted or left."""

@@ -15,7 +15,17 @@ from tests.simulation.network import CHANGE_FAULTS, OUTSIDE, VIEW_FAULTS, Faults
 from tests.simulation.service import Switches
 from tests.simulation.training import STEPS as TRAINING_STEPS
 from tests.simulation.training import draw_terms
-from tests.simulation.vocabulary import DAMAGES, ERROR_TITLES, LATER, LATEST, NEW_SERVICES, OTHER_RECIPES, draw_words
+from tests.simulation.vocabulary import (
+    DAMAGES,
+    DIVIDED,
+    DIVIDED_SALT,
+    ERROR_TITLES,
+    LATER,
+    LATEST,
+    NEW_SERVICES,
+    OTHER_RECIPES,
+    draw_words,
+)
 from tests.simulation.watch import Day
 
 STEPS = {
@@ -68,6 +78,8 @@ class Script:
     """How the service trains; None where nothing is trained."""
     day: Day | None = None
     """How a watcher lives through days; None where none does."""
+    owns: tuple[tuple[str, ...], ...] = ()
+    """The classes that each store manages; none: all, as where it is empty."""
     words: frozenset[str] = frozenset()
     """What of ``vocabulary.WORDS`` it has."""
 
@@ -137,6 +149,7 @@ def write_script(seed: int) -> Script:
         for kind in ("status", looks.choice(("add", "edit", "delete", "move", "copy")), "status"):
             script.steps.append(Step(kind, looks.getrandbits(48), whose))
     add_words(script)
+    divide_classes(script)
     return script
 
 
@@ -156,6 +169,23 @@ def add_trainings(script: Script) -> None:
         store = draw.randrange(script.stores)
         script.steps.insert(place, Step(kind, draw.getrandbits(48), store, gap, draw.random() < 0.75))
         place = min(place + draw.randint(1, 3), len(script.steps))
+
+
+def divide_classes(script: Script) -> None:
+    """In some walks without trainings the stores divide the classes of the model, by dice of their own: two stores with
+    no class in common, with one in common, or one beside a store of all classes; and what a store manages changes."""
+    draw = random.Random(script.seed ^ DIVIDED_SALT)
+    if draw.random() >= DIVIDED or script.terms is not None:
+        return
+    if draw.random() < 0.8:
+        script.stores = 2
+        script.steps = [replace(step, store=draw.randrange(2)) for step in script.steps]
+    cut = draw.randint(1, len(script.titles) - 1)
+    shared = draw.choice((0, 0, 1))
+    script.owns = script.titles[: cut + shared], draw.choice((script.titles[cut:], script.titles[cut:], ()))
+    for _ in range(draw.choice((0, 0, 1, 2))):
+        step = Step("change owns", draw.getrandbits(48), draw.randrange(script.stores), draw.random() * 100)
+        script.steps.insert(draw.randint(1, len(script.steps)), step)
 
 
 def add_words(script: Script) -> None:

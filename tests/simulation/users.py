@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from astica_sync.core.model import UID_LENGTH, complete_uid
+from astica_sync.core.owned_classes import OwnedClasses
 from tests.simulation import damage
 from tests.simulation.filesystem import DEVICE, Node
 from tests.simulation.oracle import PNG, TIFF
@@ -275,6 +276,13 @@ class Users:
         store.settings += 1
         return store.recipe.identity or "the default one"
 
+    def change_owns(self, store: "Store", draw: random.Random) -> str:
+        """The settings say which classes the store manages from now on."""
+        titles = self.script.titles
+        store.owned = OwnedClasses(tuple(draw.sample(titles, draw.randint(0, len(titles) - 1))))
+        store.settings += 1
+        return ", ".join(store.owned.titles) or "all classes"
+
     def web_twin(self, store: "Store", draw: random.Random) -> str:
         """A second sample under a uid that is there, where the service allows that."""
         samples = store.service.samples()
@@ -431,7 +439,7 @@ _ACTIONS: dict[str, Callable[[Users, "Store", random.Random], str]] = {
         "replace", "lock_folder", "lock_and_forget", "refill_class", "lock_file",
         "repair", "keep_index", "restore_index", "delete_index", "delete_journal",
         "lose_state", "rot", "drop_object", "web_add", "web_remove", "web_class", "web_remove_class", "web_twin",
-        "web_misplace", "web_forge", "change_recipe",
+        "web_misplace", "web_forge", "change_recipe", "change_owns",
     )
 } | {
     name.replace("_", " "): getattr(damage, name)

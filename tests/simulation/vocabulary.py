@@ -48,6 +48,10 @@ SIZES_SHARE = 0.5
 """How many of the walks with other recipes have sizes, by dice of their own."""
 SIZES_SALT = 0x1A870
 """All chosen like ``SALT``: no saved seed has such a story, or sizes."""
+DIVIDED = 0.1
+"""In how many of all walks stores divide the classes of the model, by dice of their own."""
+DIVIDED_SALT = 0x6D57
+"""Chosen like ``SALT``."""
 OFF: frozenset[str] = frozenset()
 """Words that are drawn and do nothing, since the program does not hold them yet."""
 NEW_SERVICES = ("story: outlived", "story: poisoned")

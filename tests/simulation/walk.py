@@ -5,6 +5,7 @@ import random
 import sqlite3
 from dataclasses import dataclass, replace
 
+from astica_sync.core.owned_classes import OwnedClasses
 from astica_sync.core.plan.guard import Allowance
 from tests.simulation import training
 from tests.simulation.corners import CORNERS
@@ -89,6 +90,8 @@ class Play:
             # Plans of a few samples at a time, in some walks.
             store.batch_size = 2 if script.seed % 3 == 0 else store.batch_size
             store.faults = script.faults
+            if script.owns:
+                store.owned = OwnedClasses(script.owns[number])
             self.stores.append(store)
         self.oracle.stores = self.stores
 

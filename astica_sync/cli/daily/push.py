@@ -244,6 +244,8 @@ def _ask_about_removals(
         question = "Remove them from the service? The backup has their images."
         if any(refusal.uploads for refusal in refusals):
             question = "Check the model on the service's page. Send all of these again?"
+        if any(refusal.given_up for refusal in refusals):
+            question = "Do all of this? What is given up stays on the service."
         click.echo(err=True)
         return confirm(question)
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -37,9 +38,12 @@ from astica_sync.clock import local_time
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import StoreChanged
 from astica_sync.local.layout import Layout
-from astica_sync.local.store_sentinel import check_root
+from astica_sync.local.store_sentinel import check_root, read_sentinel
 from astica_sync.mirror.mirror_status import read_record
-from astica_sync.open_session import OpenStore, forecast_of_key
+from astica_sync.open_session import OpenStore, claim_of_store, forecast_of_key, stores_of_model
+
+if TYPE_CHECKING:
+    from astica_sync.core.fleet.store_claim import StoreClaim
 
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
@@ -90,6 +94,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         held_out = find_held_out_images(opened.session.local.journal, opened.session.local.index)
         pairs = samples_in_two_formats(opened.session.local.index, MOST_GROUPS)
         changed = _find_change(opened)
+        others, own = ([], None) if offline else _find_other_stores(opened)
         if as_json:
             named = [[json_name(path) for path in paths] for paths in copies]
             asked_at = status.observation.asked_at
@@ -101,6 +106,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 "follows": follows,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
                 "changed": None if changed is None else str(changed),
+                **_store_data(others, own),
             }
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
@@ -117,6 +123,11 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
+            if own is not None:
+                # Loaded here: a store without a budget server needs none of it.
+                from astica_sync.cli.render.several_stores.announced_stores import other_store_lines
+
+                lines += other_store_lines(others, own, opened.session.runtime.clock.now())
             if pause is not None:
                 lines += [click.style(f"Limit    {pause.text}", fg="yellow"), f"         {ANOTHER_PROGRAM}"]
             lines += _mirror_line(opened.layout)
@@ -135,6 +146,28 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 lines += ["", no_push, f"  {safe(changed.hint)}"]
             print_lines(lines)
     return DIFFERENCES if exit_code and not status.in_sync else DONE
+
+
+def _find_other_stores(opened: OpenStore) -> "tuple[list[StoreClaim], StoreClaim | None]":
+    """The other stores of the model on the budget server, and this one; none without a server."""
+    if not opened.settings.budget:
+        return [], None
+    own = claim_of_store(opened.settings, opened.layout, read_sentinel(opened.layout))
+    found = stores_of_model(opened.settings, opened.session.remote.model_id)
+    return [one for one in found if one.store_id != own.store_id], own
+
+
+def _store_data(others: "list[StoreClaim]", own: "StoreClaim | None") -> dict[str, object]:
+    if own is None:
+        return {"stores": [], "contradictions": []}
+    from astica_sync.cli.render.several_stores.announced_stores import contradiction_data, store_data
+    from astica_sync.core.fleet.store_claim import contradictions_of
+
+    found = [one for other in others for one in contradictions_of([own, other])]
+    return {
+        "stores": [store_data(one) for one in others],
+        "contradictions": [contradiction_data(one) for one in found],
+    }
 
 
 def _find_change(opened: OpenStore) -> StoreChanged | None:

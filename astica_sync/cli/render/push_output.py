@@ -8,11 +8,12 @@ import click
 
 from astica_sync.cli.exit_codes import DONE, REFUSED, SOME_FAILED
 from astica_sync.cli.render.messages import print_error
+from astica_sync.cli.render.several_stores.owned_classes import gave_up_lines, given_up_line, not_sent_lines
 from astica_sync.cli.render.status_output import (
-    IN_SYNC,
     IN_SYNC_BUT_PROBLEMS,
     did_you_mean,
     held_data,
+    in_sync_text,
     near_data,
     problem_data,
     refusal_data,
@@ -56,6 +57,8 @@ def push_data(pushed: "PushResult", in_two_formats: Sequence[tuple[str, str]]) -
         "requests_refused": pushed.refused,
         "in_sync": pushed.in_sync,
         "held": held_data(pushed.held),
+        "given_up": [{"class": one.class_title, "path": json_name(one.path)} for one in pushed.given_up],
+        "not_owned": [{"class": title, "images": count} for title, count in sorted(pushed.not_owned.items())],
         "problems": problem_data(pushed.problems),
         "in_two_formats": [[json_name(path) for path in pair] for pair in in_two_formats],
         "refusals": refusal_data(pushed.refusals) + near_data(pushed.near),
@@ -111,12 +114,13 @@ def push_lines(
     if pushed.refusals:
         lines.append(how_to_allow(pushed.refusals))
     lines += [click.style(did_you_mean(entry), fg="red") for entry in pushed.near]
+    lines += [f"{line}." for line in gave_up_lines(pushed.given_up) + not_sent_lines(pushed.not_owned, pushed.owned)]
     refused = f", {pushed.refused:,} of them refused for the limit" if pushed.refused else ""
     done = (
         f"Uploaded {pushed.uploaded:,}, removed {pushed.removed:,}, with {number(pushed.requests, 'request')}{refused}."
     )
     if pushed.in_sync:
-        in_sync = IN_SYNC_BUT_PROBLEMS if pushed.problems else IN_SYNC
+        in_sync = IN_SYNC_BUT_PROBLEMS if pushed.problems else in_sync_text(pushed.owned)
         state = in_sync if as_version is None else f"The service holds the data of {safe(as_version)}."
         lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
@@ -172,6 +176,7 @@ def _names(refusal: "Refusal", moved_to: "Callable[[RemoveSample], str]") -> lis
         for one in refusal.samples
         if one.sample_id not in to or (one.class_title, to[one.sample_id]) not in many
     ]
+    names += [f"  {given_up_line(one)}" for one in refusal.given_up]
     return names + [f"  + {safe(upload.path)}" for upload in refusal.uploads]
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,19 @@ import click
 
 from astica_sync.cli.render.messages import terminal_width
 from astica_sync.cli.render.problem_lines import problem_lines
+from astica_sync.cli.render.several_stores.owned_classes import (
+    given_up_line,
+    in_other_classes,
+    in_other_store_line,
+    is_not_owned,
+    not_sent_lines,
+    owned_data,
+    unknown_titles_lines,
+)
 from astica_sync.cli.render.text import duration, first, how_to_allow, json_name, number, safe, table
 from astica_sync.core.failure_remedy import remedy_of, retry_helps
 from astica_sync.core.model import LocalSample, Problem, RemoteSample, content_of
+from astica_sync.core.owned_classes import OwnedClasses
 from astica_sync.core.plan.count_requests import allowed_part
 from astica_sync.core.plan.decision_table import OTHER_STORE, RemovalReason
 from astica_sync.core.plan.guard import Refusal
@@ -28,7 +38,13 @@ if TYPE_CHECKING:
     from astica_sync.sync.plan.held_out_images import ReturnedImage
 
 IN_SYNC = "The service is in sync with the store."
+IN_SYNC_OWNED = "The service is in sync with the classes that this store owns."
 IN_SYNC_BUT_PROBLEMS = "The service is in sync with all that can be uploaded."
+
+
+def in_sync_text(owned: OwnedClasses) -> str:
+    """That nothing is left to do."""
+    return IN_SYNC_OWNED if owned else IN_SYNC
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ def status_data(status: "StoreStatus", price: Price) -> dict[str, Any]:
         "problems": problem_data([*status.problems, *status.rejected]) + blocked,
         "unmanaged": [unmanaged_data(plan, sample) for sample in plan.unmanaged],
         "refusals": refusal_data(status.refusals) + near_data(status.near),
+        **owned_data(plan, status.owned),
     }
 
 
@@ -118,7 +135,12 @@ def refusal_data(refusals: list[Refusal]) -> list[dict[str, Any]]:
                 {"class": sample.class_title, "sample_id": sample.sample_id, "uid": sample.uid}
                 for sample in refusal.samples
             ]
-            + [{"class": upload.class_title, "sample_id": None, "uid": upload.uid} for upload in refusal.uploads],
+            + [{"class": upload.class_title, "sample_id": None, "uid": upload.uid} for upload in refusal.uploads]
+            + [
+                {"class": one.class_title, "sample_id": sample_id, "uid": one.uid}
+                for one in refusal.given_up
+                for sample_id in one.sample_ids
+            ],
         }
         for refusal in refusals
     ]
@@ -204,8 +226,26 @@ def status_lines(
                 for paths in copies
             ),
         ),
+        *_section(
+            "The same image in another class of another store: leave it in one",
+            "yellow",
+            len(plan.in_other_stores),
+            map(in_other_store_line, plan.in_other_stores),
+        ),
+        *_section(
+            "To be given up: they stay on the service, and this store does not manage them any more",
+            "yellow",
+            len(plan.given_up),
+            map(given_up_line, plan.given_up),
+        ),
         *_unmanaged_section(plan, path_of),
+        *_other_classes_section(plan),
     ]
+    if not_sent := not_sent_lines(plan.not_owned, status.owned):
+        lines += ["", *not_sent]
+    known = {*status.scan.classes, *(entry.title for entry in status.observation.classes)}
+    if unknown := unknown_titles_lines(status.owned, known):
+        lines += ["", *(click.style(line, fg="yellow") for line in unknown)]
     if status.refusals:
         reasons = [f"{_REFUSED[refusal.kept_back]}: {refusal.reason}." for refusal in status.refusals]
         allow = how_to_allow(status.refusals, uploaded=not plan.uploads)
@@ -255,11 +295,12 @@ def unmanaged_data(plan: Plan, sample: RemoteSample) -> dict[str, Any]:
 def _unmanaged_section(plan: Plan, path_of: Callable[[str], str]) -> list[str]:
     """The samples that were made elsewhere, a line each. Those of another store are one line, since their uids say
     nothing to a user; one whose image is known here is named."""
-    sent = [one for one in plan.unmanaged if plan.unmanaged_reasons.get(one.sample_id) == OTHER_STORE]
+    unmanaged = [one for one in plan.unmanaged if not is_not_owned(plan, one)]
+    sent = [one for one in unmanaged if plan.unmanaged_reasons.get(one.sample_id) == OTHER_STORE]
     rest = {one.sample_id for one in sent} - {one.sample_id for one in sent[:MOST_LOOKED_UP] if path_of(one.uid)}
     if len(rest) == 1:
         rest = set()
-    listed = [one for one in plan.unmanaged if one.sample_id not in rest]
+    listed = [one for one in unmanaged if one.sample_id not in rest]
     lines = first((unmanaged_line(plan, one, path_of) for one in listed), len(listed))
     if rest:
         lines.append(
@@ -268,7 +309,13 @@ def _unmanaged_section(plan: Plan, path_of: Callable[[str], str]) -> list[str]:
         )
     elif sent:
         lines.append("Another store of this model has sent them, or this one before it was lost and rebuilt.")
-    return _styled("Unmanaged: made elsewhere and left as they are", "cyan", len(plan.unmanaged), lines)
+    return _styled("Unmanaged: made elsewhere and left as they are", "cyan", len(unmanaged), lines)
+
+
+def _other_classes_section(plan: Plan) -> list[str]:
+    lines = in_other_classes(plan)
+    total = sum(is_not_owned(plan, one) for one in plan.unmanaged)
+    return _styled("In classes that this store does not own", "cyan", total, first(lines, len(lines)))
 
 
 def unmanaged_line(plan: Plan, sample: RemoteSample, path_of: Callable[[str], str] = lambda _: "") -> str:
@@ -304,7 +351,11 @@ MOST_LOOKED_UP = 20
 """Of so many samples of another store the path is looked up."""
 MOST_COPIES = 5
 """So many files of one image are named."""
-_REFUSED = {"removed": "A push would remove nothing", "sent again": "A push would not send these again"}
+_REFUSED = {
+    "removed": "A push would remove nothing",
+    "sent again": "A push would not send these again",
+    "given up": "A push would give up nothing",
+}
 
 
 def twin_line(twin: tuple[LocalSample, ...]) -> str:
@@ -331,7 +382,7 @@ def _conclusion(status: "StoreStatus", price: Price, as_version: str | None) -> 
         return ["Nothing to send now. A push waits until the outcome is known."]
     if status.in_sync:
         problems = status.problems or status.rejected
-        return [click.style(IN_SYNC_BUT_PROBLEMS if problems else IN_SYNC, fg="green")]
+        return [click.style(IN_SYNC_BUT_PROBLEMS if problems else in_sync_text(status.owned), fg="green")]
     return ["Nothing to send. Check what is listed above."]
 
 
@@ -341,25 +392,28 @@ def class_table(status: "StoreStatus", own_side: str = "store", room: int | None
     titles are cut where the lines would be longer than ``room``."""
     plan = status.plan
     classes = {title: count for title, count in plan.classes.items() if count != ClassCount()}
+    classes |= {title: classes.get(title, ClassCount()) for title in plan.not_owned}
     if not classes:
         return ["No samples in the store or on the service. Put images into the store, one folder for each class."]
     questioned = Counter(upload.class_title for upload in plan.questioned)
     again = Counter(one.class_title for one in plan.failed_before if retry_helps(status.bad[one.uid].reason))
     in_vain = Counter(one.class_title for one in plan.failed_before) - again
     in_vain += Counter(class_title_of(one.path.partition("/")[0]) or "" for one in status.rejected)
-    columns: dict[str, dict[str, int]] = {
+    columns: dict[str, Mapping[str, int]] = {
         "to upload": {title: count.upload for title, count in classes.items()},
         "to remove": {title: count.remove for title, count in classes.items()},
         "waiting": {title: count.wait + count.hold + questioned[title] for title, count in classes.items()},
         "failed before": again,
         "cannot be sent": in_vain,
         "unmanaged": {title: count.unmanaged for title, count in classes.items()},
+        "not owned": plan.not_owned,
     }
     columns = {name: figures for name, figures in columns.items() if any(figures.values())}
     rows = [["class", own_side, "service", *columns]]
     for title, count in sorted(classes.items()):
         figures = [f"{value:,}" if (value := each.get(title, 0)) else "·" for each in columns.values()]
-        rows.append([safe(title), f"{count.local:,}", f"{count.managed + count.unmanaged:,}", *figures])
+        in_store = count.local + plan.not_owned.get(title, 0)
+        rows.append([safe(title), f"{in_store:,}", f"{count.managed + count.unmanaged:,}", *figures])
     return table(rows, right=range(1, len(columns) + 3), room=room)
 
 

@@ -266,6 +266,8 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
         )
     if any(refusal.uploads for refusal in refusals):
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"
+    if any(refusal.given_up for refusal in refusals):
+        return "If that is intended: astica-sync push --yes. If not, correct owns in astica-sync.toml."
     allow = "If that is intended: astica-sync push --yes, or --max-remove N."
     if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
         both = " What was moved is in both classes on the service now." if uploaded else ""

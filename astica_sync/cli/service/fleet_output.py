@@ -5,9 +5,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from astica_sync.cli.render.several_stores.announced_stores import (
+    contradiction_data,
+    contradiction_text,
+    managed_classes,
+    store_data,
+)
 from astica_sync.cli.render.text import SHORTEST_CUT, display_width, first, number, safe, shorten, table
 from astica_sync.clock import duration, local_time
-from astica_sync.core.fleet.announcement import Announcement, Fleet, LimitSetting
+from astica_sync.core.fleet.announcement import Announcement, LimitSetting
+from astica_sync.core.fleet.fleet import Fleet
+from astica_sync.core.fleet.store_claim import contradictions_of
 from astica_sync.open_session import ServerState
 
 
@@ -52,7 +60,7 @@ def fleet_lines(view: FleetView, room: int | None) -> list[str]:
         lines += ["", f"{processes}:", *_table(here, room)]
     else:
         lines += ["", "No process that uses the budget now is known."]
-    lines += _notes(view)
+    lines += _notes(view) + _store_lines(view.fleet, room)
     if gone:
         rows = [[safe(one.machine), safe(one.task.store) or "-", _doing(one), _last_seen(one)] for one in gone]
         lines += ["", "Last seen:", *first(_indented(rows, room), len(rows))]
@@ -103,6 +111,26 @@ def _indented(rows: list[list[str]], room: int | None, right: Collection[int] = 
             rows = [[*row[:column], shorten(row[column], width), *row[column + 1 :]] for row in rows]
             lines = table(rows, right)
     return [" " * INDENT + line for line in lines]
+
+
+def _store_lines(fleet: Fleet, room: int | None) -> list[str]:
+    """The stores that have announced themselves, and which of them claim the same classes."""
+    if not fleet.stores:
+        return []
+    rows = [
+        [
+            safe(one.machine),
+            safe(one.store) or "-",
+            str(one.model),
+            managed_classes(one),
+            duration(one.since_now),
+            "not yet" if one.agreed_ago is None else f"{duration(one.agreed_ago)} ago",
+        ]
+        for one in fleet.stores
+    ]
+    rows.insert(0, ["machine", "store", "model", "manages", "for", "in sync"])
+    found = [f"model {one.one.model}: {contradiction_text(one)}" for one in contradictions_of(fleet.stores)]
+    return ["", f"{number(len(fleet.stores), 'store')}:", *_indented(rows, room, [2]), *(["", *found] if found else [])]
 
 
 def _doing(one: Announcement) -> str:
@@ -159,6 +187,8 @@ def fleet_data(view: FleetView) -> dict[str, Any]:
         "processes": [_data(one) for one in view.fleet.here],
         "other_limits": [one.machine for one in view.fleet.other_limits(view.own)],
         "last_seen": [_data(one) for one in view.fleet.gone],
+        "stores": [store_data(one) for one in view.fleet.stores],
+        "contradictions": [contradiction_data(one) for one in contradictions_of(view.fleet.stores)],
     }
 
 

@@ -154,7 +154,12 @@ def model_to_remove_from(store: Path | None, model_id: int | None) -> "Iterator[
         with open_store(layout.root, Progress()) as opened, opened.session.local.lock(layout):
             session = opened.session
             yield UnmanagedRemoval(
-                session.remote, session.runtime.clock, session.policy.quarantine, session.local, session.listener
+                session.remote,
+                session.runtime.clock,
+                session.policy.quarantine,
+                session.local,
+                session.listener,
+                session.policy.owned,
             )
         return
     assert model_id is not None
@@ -168,6 +173,16 @@ def _refuse_managed(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample
         raise GuardRefused(
             f"{number(managed, 'sample is', 'samples are')} managed by the store; nothing was removed",
             "Remove their files from the store, then: astica-sync push",
+        )
+
+
+def _refuse_others(removing: "UnmanagedRemoval", samples: Sequence[RemoteSample]) -> None:
+    """Refuses the samples of classes that another store manages."""
+    others = [one for one in samples if not removing.owned.covers(one.class_title)]
+    if others:
+        raise GuardRefused(
+            f"class {safe(others[0].class_title)!r} is none that this store owns; nothing was removed",
+            "Run the command in the store that owns it, or in no store with --model.",
         )
 
 
@@ -191,6 +206,7 @@ def _confirm(
     Raises:
         GuardRefused: otherwise.
     """
+    _refuse_others(removing, samples)
     _refuse_managed(removing, samples)
     _refuse_loss(removing, samples, lose)
     click.echo(what, err=True)

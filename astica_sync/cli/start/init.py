@@ -3,7 +3,9 @@
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,12 +25,17 @@ from astica_sync.local.class_folders.dataset_layout import find_layout
 from astica_sync.local.create_store import MadeElsewhere, check_place, create_store, find_made_elsewhere
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import Sentinel, find_unfinished_init, read_sentinel
-from astica_sync.open_session import lost_store_at, trust_file
+from astica_sync.open_session import lost_store_at, stores_of_model, trust_file
 from astica_sync.shell_quote import quote_path
 from astica_sync.store_trust import owners_of, trust_address, trust_owner
 from astica_sync.system.start_checks import current_folder
 
+if TYPE_CHECKING:
+    from astica_sync.core.fleet.store_claim import StoreClaim
+
 DEFAULT_TYPE = "image"
+MOST_NAMED = 3
+"""So many other stores of a model are named."""
 MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --create TITLE."
 
 
@@ -131,7 +138,7 @@ def init(
             seen = service.view(model_id)[0]
             model = seen.model
             if bound is None:
-                _check_other_stores(seen, yes=yes)
+                _check_other_stores(seen, stores_of_model(settings, model_id), yes=yes)
             elif rebind and (bound.model_id, bound.train_url) != (model_id, settings.train_url):
                 _check_rebinding(layout, bound, seen, settings.train_url, yes=yes)
     is_new = not layout.sentinel_file.exists()
@@ -244,25 +251,38 @@ def _check_made_elsewhere(layout: Layout, found: MadeElsewhere, *, yes: bool) ->
         )
 
 
-def _check_other_stores(seen: Observation, *, yes: bool) -> None:
-    """Asks where another store sends to the model: that is allowed, and seldom meant.
+def _check_other_stores(seen: Observation, announced: "Sequence[StoreClaim]", *, yes: bool) -> None:
+    """Asks where another store sends to the model, or has announced on the budget server that it manages it: that is
+    allowed, and seldom meant.
 
     Raises:
         GuardRefused: the user did not agree.
     """
     theirs = sum(is_uid(sample.uid) for sample in seen.samples)
-    if not theirs:
+    if not (theirs or announced):
         return
     sent = f"{theirs:,} of the {number(len(seen.samples), 'sample')}"
     what = f"another store, in another folder or on another machine, has sent {sent} of this model"
+    if announced:
+        what = f"this model is managed by {_named(announced)}" + (f"; {what}" if theirs else "")
     then = (
         "Each store leaves what the other one sent as it is, and takes over the images that it has as well. If this "
-        "folder replaces a store that is lost, that is what you want."
+        "folder replaces a store that is lost, that is what you want. To divide the model by class, set owns in the "
+        "astica-sync.toml of each."
     )
     if yes:
         print_note(f"{what}. {then}")
     elif not _agrees(f"{what}. {then}", "Mirror the model from this folder too?"):
         raise GuardRefused(what, f"{then} No store was made. To make it: the same command with --yes.")
+
+
+def _named(announced: "Sequence[StoreClaim]") -> str:
+    """The stores and what they manage."""
+    # Loaded here: without a budget server there is none.
+    from astica_sync.cli.render.several_stores.announced_stores import managed_classes, store_name
+
+    named = ", ".join(f"{store_name(one)} ({managed_classes(one)})" for one in announced[:MOST_NAMED])
+    return named + (f" and {len(announced) - MOST_NAMED:,} more" if len(announced) > MOST_NAMED else "")
 
 
 def _check_rebinding(layout: Layout, bound: Sentinel, seen: Observation, train_url: str, *, yes: bool) -> None:

@@ -5,7 +5,7 @@ What can write to the budget server can write anything, so every text and number
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,24 +99,24 @@ def announcement_of(data: object, seen: object) -> Announcement | None:
     """What another process wrote, cleaned; None where it names no machine, or the time when it was seen is none."""
     if not isinstance(data, Mapping):
         return None
-    machine, age = clean_text(data.get("machine"), MOST_NAME), _number(seen, LONGEST_SECONDS)
+    machine, age = clean_text(data.get("machine"), MOST_NAME), clean_number(seen, LONGEST_SECONDS)
     if not machine or age is None:
         return None
-    limit, window = _whole(data.get("limit")), _number(data.get("window"), LONGEST_SECONDS)
-    setting = LimitSetting(limit, window, _number(data.get("share"), 1.0) or 0.0) if limit and window else None
+    limit, window = clean_whole(data.get("limit")), clean_number(data.get("window"), LONGEST_SECONDS)
+    setting = LimitSetting(limit, window, clean_number(data.get("share"), 1.0) or 0.0) if limit and window else None
     return Announcement(
         machine,
-        _whole(data.get("pid")),
+        clean_whole(data.get("pid")),
         clean_text(data.get("version"), MOST_WORD),
         ProcessTask(
             clean_text(data.get("doing"), MOST_WORD),
             clean_text(data.get("store"), MOST_NAME),
-            _whole(data.get("model")),
+            clean_whole(data.get("model")),
         ),
-        _number(data.get("running"), LONGEST_SECONDS) or 0.0,
+        clean_number(data.get("running"), LONGEST_SECONDS) or 0.0,
         age,
-        _whole(data.get("requests")) or 0,
-        _number(data.get("waits"), LONGEST_SECONDS) or 0.0,
+        clean_whole(data.get("requests")) or 0,
+        clean_number(data.get("waits"), LONGEST_SECONDS) or 0.0,
         setting,
         data.get("ended") is True,
     )
@@ -139,56 +139,13 @@ def _is_visible(char: str) -> bool:
     return char == " " or unicodedata.category(char)[0] not in "CZ"
 
 
-def _number(value: object, most: float) -> float | None:
+def clean_number(value: object, most: float) -> float | None:
+    """A number from 0 to ``most``; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= most and math.isfinite(value) else None
 
 
-def _whole(value: object) -> int | None:
+def clean_whole(value: object) -> int | None:
+    """A whole number from 0 to ``MOST_COUNT``; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNT else None
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """All processes of one budget: those that are here, by machine, and the last record of each other one, the newest
-    first."""
-
-    here: tuple[Announcement, ...]
-    gone: tuple[Announcement, ...]
-
-    @property
-    def processes(self) -> int:
-        """How many processes are here: a watcher of several stores is one."""
-        return len({(one.machine, one.pid, one.task if one.pid is None else None) for one in self.here})
-
-    @property
-    def machines(self) -> int:
-        """How many machines are here."""
-        return len({one.machine for one in self.here})
-
-    def other_limits(self, own: LimitSetting) -> list[Announcement]:
-        """For each machine that is here with another limit or window one process of it."""
-        found: dict[tuple[str, int, float], Announcement] = {}
-        for one in self.here:
-            if one.setting is not None and (one.setting.limit, one.setting.window) != (own.limit, own.window):
-                found.setdefault((one.machine, one.setting.limit, one.setting.window), one)
-        return list(found.values())
-
-
-def fleet_of(announcements: Iterable[Announcement]) -> Fleet:
-    """What was last seen of a machine, store and command is left out where the same is here."""
-    ordered = sorted(announcements, key=lambda one: one.seen)
-    here = [one for one in ordered if one.is_here]
-    known = {_work_of(one) for one in here}
-    gone = []
-    for one in ordered:
-        if not one.is_here and _work_of(one) not in known:
-            known.add(_work_of(one))
-            gone.append(one)
-    here.sort(key=lambda one: (one.machine, one.task.store, one.task.doing, one.pid or 0))
-    return Fleet(tuple(here), tuple(gone))
-
-
-def _work_of(announcement: Announcement) -> tuple[str, ProcessTask]:
-    return announcement.machine, announcement.task

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from astica_sync.core.failure_remedy import remedy_of
 from astica_sync.core.model import Problem
-from astica_sync.core.plan.decision_table import OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
+from astica_sync.core.plan.decision_table import NOT_OWNED, OUTCOME_UNKNOWN, REMOVAL_UNKNOWN, RemovalReason
 from astica_sync.core.plan.plan import Plan, RemoveSample
 
 
@@ -26,6 +26,7 @@ class ImageState(StrEnum):
     BACKUP_ONLY = "backup-only"
     ELSEWHERE = "elsewhere"
     HELD_OUT = "held-out"
+    NOT_OWNED = "not-owned"
 
 
 STATES = tuple(ImageState)
@@ -40,6 +41,7 @@ LABELS = {
     ImageState.BACKUP_ONLY: "only in the backup",
     ImageState.ELSEWHERE: "made elsewhere",
     ImageState.HELD_OUT: "held out",
+    ImageState.NOT_OWNED: "not owned",
 }
 
 SENT_BY_PUSH = "a push sends it"
@@ -77,11 +79,12 @@ class WithoutFile:
 @dataclass(slots=True)
 class ImageStates:
     """The states that follow from one plan. ``by_uid`` are the samples with a file that are not simply in place, and
-    ``problems``, by path, the files that are no samples; all other files have ``usual``. ``has_later``: some of these
-    are sent later, which their marks tell."""
+    ``problems``, by path, the files that are no samples; all other files have that of their class in ``by_class``, or
+    ``usual``. ``has_later``: some of these are sent later, which their marks tell."""
 
     by_uid: dict[str, Shown] = field(default_factory=dict)
     problems: dict[str, Shown] = field(default_factory=dict)
+    by_class: dict[str, Shown] = field(default_factory=dict)
     without_file: list[WithoutFile] = field(default_factory=list)
     usual: Shown = Shown(ImageState.ON_SERVICE, IN_PLACE)
     has_later: bool = False
@@ -102,7 +105,8 @@ def find_states(
         similar: of new class titles that wait for a confirmation, the existing ones that may be meant.
         refused: the removals that the guard refuses.
     """
-    states = ImageStates(has_later=plan.later > 0)
+    not_owned = Shown(ImageState.NOT_OWNED, NOT_OWNED, "to send it, name its class in owns")
+    states = ImageStates(has_later=plan.later > 0, by_class=dict.fromkeys(plan.not_owned, not_owned))
     shown = states.by_uid
     for adopt in plan.adopts:
         shown[adopt.uid] = Shown(ImageState.ON_SERVICE, ADOPTED)
@@ -145,7 +149,8 @@ def _take_removals(states: ImageStates, plan: Plan, refused: set[int]) -> None:
         states.without_file.append(WithoutFile(held.uid, held.class_title, held.sample_id, held.path, shown))
     for sample in plan.unmanaged:
         reason = plan.unmanaged_reasons.get(sample.sample_id, "made elsewhere and left as it is")
-        shown = Shown(ImageState.ELSEWHERE, reason, "match it with a file: astica-sync adopt")
+        remedy = "" if reason == NOT_OWNED else "match it with a file: astica-sync adopt"
+        shown = Shown(ImageState.ELSEWHERE, reason, remedy)
         states.without_file.append(WithoutFile(sample.uid, sample.class_title, sample.sample_id, "", shown))
 
 

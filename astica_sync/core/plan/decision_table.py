@@ -18,6 +18,7 @@ REMOVAL_UNKNOWN = "its removal was sent, the outcome is unknown"
 MADE_AGAIN = "made again elsewhere after this store removed it"
 OTHER_SIZE = "its uid is that of an image of this store, its size is not"
 OTHER_STORE = "sent by another store"
+NOT_OWNED = "its class is none that this store owns"
 CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = "it was adopted, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
 ADOPTED_TWICE = "it was adopted, and the image is there once more; to remove it: astica-sync remove-sample ID"
@@ -57,6 +58,9 @@ class Facts(NamedTuple):
     sample: only removals of it have an unknown outcome, and a quarantine has passed, which no restart begins again.
 
     ``other_size`` are the sample ids that show another size than the image has: they were made elsewhere.
+
+    ``class_not_owned`` says that another store manages its class (the setting ``owns``), ``not_owned`` are the sample
+    ids that are shown in such a class.
 
     Of a present sample: ``failed_before`` says that it is not tried again until its bytes change, ``title_questioned``
     that the user has to confirm its new class first, ``size_unknown`` that it is converted before it is sent and has
@@ -99,6 +103,8 @@ class Facts(NamedTuple):
     unproven: tuple[int, ...] = ()
     size_unknown: bool = False
     gone: tuple[int, ...] = ()
+    class_not_owned: bool = False
+    not_owned: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,18 @@ class LeaveUnmanaged:
 
 
 @dataclass(frozen=True, slots=True)
+class SkipNotOwned:
+    """Do not send it: another store manages its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Delete its mark, and leave these sample ids on the service: another store manages its class now."""
+
+    sample_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeepMark:
     """It is absent on both sides; a late copy may still appear, which is removed by its mark."""
 
@@ -209,6 +227,8 @@ Action = (
     | RemoveCopies
     | HoldCopies
     | LeaveUnmanaged
+    | SkipNotOwned
+    | GiveUp
     | KeepMark
     | ForgetMark
 )
@@ -220,6 +240,38 @@ _FIRST_UPLOAD = (UploadSample(again=False),)
 
 def decide(facts: Facts) -> tuple[Action, ...]:
     """What to do about one sample, in order: the decision table of the design, section 4."""
+    if facts.class_not_owned:
+        return tuple(_decide_not_owned(facts))
+    if not facts.not_owned:
+        return _decide_owned(facts)
+    rest = facts._replace(
+        copies=tuple(one for one in facts.copies if one not in facts.not_owned),
+        misplaced=tuple(one for one in facts.misplaced if one not in facts.not_owned),
+        other_size=tuple(one for one in facts.other_size if one not in facts.not_owned),
+    )
+    left = LeaveUnmanaged(facts.not_owned, NOT_OWNED)
+    if rest.mark is not None or rest.local is Presence.PRESENT:
+        return (*_decide_owned(rest), left)
+    return (LeaveUnmanaged(rest.copies), left) if rest.copies else (left,)
+
+
+def _decide_not_owned(facts: Facts) -> Iterator[Action]:
+    """Nothing is sent or removed. The mark of a sample that this store has sent stays until its last request can no
+    longer be carried out late."""
+    shown = facts.copies + facts.misplaced
+    if facts.local is Presence.PRESENT:
+        yield SkipNotOwned()
+    if shown:
+        yield LeaveUnmanaged(shown, NOT_OWNED)
+    if facts.mark is None:
+        return
+    if not is_settled(facts):
+        yield KeepMark()
+    else:
+        yield GiveUp(shown) if shown else ForgetMark()
+
+
+def _decide_owned(facts: Facts) -> tuple[Action, ...]:
     foreign = _made_elsewhere(facts)
     if not foreign:
         return _decide_proven(facts)

@@ -16,6 +16,7 @@ from astica_sync.core.model import (
     make_uid,
 )
 from astica_sync.core.observation.shown_size import fits
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.decision_table import Facts
 from astica_sync.core.plan.join import JoinedRow
 
@@ -47,7 +48,7 @@ class PlanContext:
     ``is_intact`` whether ``size_of`` goes by what is undamaged, ``shows_sizes`` whether the service has been seen to
     show the sizes of images as they were sent, None where it is not known, ``is_version`` whether the local side is the
     snapshot of a version instead of the store: what is missing in it is meant to be missing, ``unproven`` the ids and
-    uids of adopted samples whose bytes the backup may not have.
+    uids of adopted samples whose bytes the backup may not have, ``owned`` the classes that the store manages.
     """
 
     run: str
@@ -68,6 +69,7 @@ class PlanContext:
     shows_sizes: Callable[[], bool | None] = lambda: None
     is_version: bool = False
     unproven: Collection[tuple[int, str]] = frozenset()
+    owned: OwnedClasses = ALL_CLASSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,23 @@ def present_facts(row: JoinedRow, local: LocalSample, observation: Observation, 
         unproven=_unproven(row, context),
         size_unknown=size is None and bool(observation.size_decimals) and context.shows_sizes() is not False,
         gone=mark.gone_ids if mark else (),
+        class_not_owned=not context.owned.covers(title),
+        not_owned=_not_owned(row, context),
     )
+
+
+def unmanaged_facts(row: JoinedRow, context: PlanContext) -> Facts:
+    """Of a sample that neither the store nor the journal knows. Whether its class could be read here changes
+    nothing."""
+    copies = tuple(sample.sample_id for sample in row.remote)
+    return Facts(Presence.ABSENT, copies=copies, not_owned=_not_owned(row, context))
+
+
+def _not_owned(row: JoinedRow, context: PlanContext) -> tuple[int, ...]:
+    """The sample ids that are shown in classes of other stores."""
+    if not context.owned or not row.remote:
+        return ()
+    return tuple(sample.sample_id for sample in row.remote if not context.owned.covers(sample.class_title))
 
 
 def _of_other_size(row: JoinedRow, size: int | None, observation: Observation, context: PlanContext) -> tuple[int, ...]:
@@ -216,6 +234,8 @@ def absent_facts(absent: AbsentRow, mark: Mark, observation: Observation, contex
         is_loss=not absent.is_new if absent.moved else at is not None and not at.is_edit,
         gone=mark.gone_ids,
         unproven=_unproven(row, context),
+        class_not_owned=not context.owned.covers(mark.class_title),
+        not_owned=_not_owned(row, context),
     )
 
 

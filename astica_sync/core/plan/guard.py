@@ -15,6 +15,10 @@ would cost days of budget, and leave each sample twice if it was only hidden, so
 Where the recipe has changed by which images are converted, each of them is sent again, and then its former sample
 removed. More of these than the allowance are confirmed together, the uploads as well: they cost most. They count among
 no other removals: the store has lost nothing.
+
+Where the setting ``owns`` leaves out classes of which this store has sent samples, these are given up: they stay on the
+service, and no push of this store removes them any more. More of them than the allowance are confirmed, since a
+misspelled title would give up a class by mistake.
 """
 
 from collections import defaultdict
@@ -22,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from astica_sync.core.plan.decision_table import RemovalReason
-from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
+from astica_sync.core.plan.plan import GivenUp, Plan, RemoveSample, Upload
 
 MEMORY_SECONDS = 24 * 3600.0
 """How long a removal counts against the allowance."""
@@ -68,16 +72,25 @@ NO_REMOVALS = RecentRemovals()
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why removals, or repeated uploads, of a plan are refused: ``samples`` would be removed,
-    ``uploads`` sent again."""
+    ``uploads`` sent again, ``given_up`` left to another store."""
 
     reason: str
     samples: tuple[RemoveSample, ...] = ()
     uploads: tuple[Upload, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
 
     @property
     def kept_back(self) -> str:
         """What is not done with them."""
+        if self.given_up:
+            return "given up"
         return "sent again" if self.uploads else "removed"
+
+    @property
+    def named(self) -> set[int | str]:
+        """The samples that the user has to agree to: ids of those on the service, uids of those to send."""
+        ids = {one.sample_id for one in self.samples} | {each for one in self.given_up for each in one.sample_ids}
+        return {*ids, *(upload.uid for upload in self.uploads)}
 
 
 def check_removals(plan: Plan, allowance: Allowance, recent: RecentRemovals = NO_REMOVALS) -> list[Refusal]:
@@ -167,6 +180,26 @@ def check_reconversions(plan: Plan, allowance: Allowance) -> list[Refusal]:
         f" to remove what was sent before; at most {limit} are replaced without confirmation"
     )
     return [Refusal(reason, removed, uploads)]
+
+
+def check_given_up(plan: Plan, allowance: Allowance) -> list[Refusal]:
+    """The reason against leaving more samples to other stores than the allowance."""
+    number = len(plan.given_up)
+    limit = (
+        max(allowance.floor, int(allowance.share * (plan.managed + number)))
+        if allowance.at_most is None
+        else allowance.at_most
+    )
+    if allowance.all or number <= limit:
+        return []
+    titles = sorted({one.class_title for one in plan.given_up})
+    names = ", ".join(map(repr, titles[:3])) + (" and others" if titles[3:] else "")
+    reason = (
+        f"{_samples(number)} of {names} would be given up, since this store does not own "
+        f"{'their class' if len(titles) == 1 else 'their classes'} any more; at most {limit} are given up without "
+        "confirmation"
+    )
+    return [Refusal(reason, given_up=plan.given_up)]
 
 
 def _requests(number: int) -> str:

@@ -93,6 +93,27 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A sample of this store whose class another one manages now: its mark is deleted, and it stays on the service as
+    these sample ids; no request."""
+
+    uid: str
+    class_title: str
+    path: str
+    sample_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InOtherStore:
+    """An image of this store that another one has in another class: the file here and its class, and a sample of the
+    other store."""
+
+    path: str
+    class_title: str
+    sample: RemoteSample
+
+
+@dataclass(frozen=True, slots=True)
 class ClassCount:
     """Samples of one class: in the store, managed on the service, unmanaged there, and to be done."""
 
@@ -115,6 +136,8 @@ class Plan:
     ``unmanaged_reasons`` says, by sample id, how it is known where an unmanaged sample comes from.
 
     ``in_several_classes`` are images that are in more than one class: several samples, and often a mistake.
+    ``in_other_stores`` are images that another store has in another class. ``given_up`` are samples whose class another
+    store manages now, and ``not_owned`` counts the images of the store in such classes, which are not sent.
     ``classes`` counts by the store's title. ``incomplete``: a part of the store could not be read, so it is unknown
     whether all is in sync. ``later`` counts the uploads that are not in this plan: a plan for a push names so many at a
     time, and the next plan goes on from there. ``first_upload_alone``: nothing has shown yet that the service keeps our
@@ -136,6 +159,9 @@ class Plan:
     unmanaged_reasons: Mapping[int, str] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     in_several_classes: tuple[tuple[LocalSample, ...], ...] = ()
+    in_other_stores: tuple[InOtherStore, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
+    not_owned: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, ClassCount] = field(default_factory=dict)
     incomplete: bool = False
     later: int = 0

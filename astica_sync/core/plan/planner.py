@@ -14,7 +14,6 @@ from astica_sync.core.model import (
     LocalSample,
     Mark,
     Observation,
-    Presence,
     RemoteSample,
     fold_title,
     is_uid,
@@ -30,25 +29,36 @@ from astica_sync.core.plan.decision_table import (
     ConvertFirst,
     Facts,
     ForgetMark,
+    GiveUp,
     HoldCopies,
     Keep,
     KeepMark,
     LeaveUnmanaged,
     RemoveCopies,
     SkipFailed,
+    SkipNotOwned,
     UploadSample,
     WaitUntil,
     decide,
     secures_image,
 )
-from astica_sync.core.plan.gather_facts import AbsentRow, PlanContext, absent_facts, is_new_place, present_facts
+from astica_sync.core.plan.gather_facts import (
+    AbsentRow,
+    PlanContext,
+    absent_facts,
+    is_new_place,
+    present_facts,
+    unmanaged_facts,
+)
 from astica_sync.core.plan.join import JoinedRow, merge_rows
 from astica_sync.core.plan.plan import (
     CLASS_REMOVE_COST,
     Adopt,
     ClassCount,
     Conversion,
+    GivenUp,
     Held,
+    InOtherStore,
     Plan,
     RemoveClass,
     RemoveSample,
@@ -104,6 +114,8 @@ class _Draft:
     unmanaged_reasons: dict[int, str] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
     in_several_classes: list[tuple[LocalSample, ...]] = field(default_factory=list)
+    in_other_stores: list[InOtherStore] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
     classes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     absent: list[AbsentRow] = field(default_factory=list)
     sizes_unproven: bool = False
@@ -135,6 +147,8 @@ class _Draft:
             unmanaged_reasons=self.unmanaged_reasons,
             held=tuple(self.held),
             in_several_classes=tuple(self.in_several_classes),
+            in_other_stores=tuple(self.in_other_stores),
+            given_up=tuple(sorted(self.given_up, key=lambda one: one.path)),
             classes={title: ClassCount(**count) for title, count in self.classes.items()},
             incomplete=bool(context.unreadable),
             later=later,
@@ -147,9 +161,11 @@ class _Draft:
 def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, context: PlanContext) -> None:
     """Plans all samples of one image, the present ones first: a moved one is removed from its old place only when its
     new place is secured."""
-    present = tuple(row.local for row in rows if row.local is not None)
+    owned = context.owned
+    present = tuple(row.local for row in rows if row.local is not None and owned.covers(row.local.class_title))
     if len(present) > 1:
         draft.in_several_classes.append(present)
+    draft.in_other_stores.extend(_in_other_stores(rows, present))
     pending = False
     # The classes in which another recipe has converted it.
     reconverted = {
@@ -159,6 +175,9 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
         if row.local is not None:
             facts = present_facts(row, row.local, observation, context)
             actions = decide(facts)
+            if facts.class_not_owned:
+                _take(draft, row, row.local.class_title, actions)
+                continue
             draft.note_sizes(facts, context)
             pending = pending or not secures_image(actions)
             count = draft.classes[row.local.class_title]
@@ -181,6 +200,18 @@ def _plan_image(draft: _Draft, rows: list[JoinedRow], observation: Observation, 
             )
 
 
+def _in_other_stores(rows: list[JoinedRow], present: tuple[LocalSample, ...]) -> Iterator[InOtherStore]:
+    """The samples of one image that another store has in another class than this one."""
+    if not present:
+        return
+    titles = {fold_title(one.class_title) for one in present}
+    for row in rows:
+        if row.mark is None and is_uid(row.uid):
+            for sample in row.remote:
+                if fold_title(sample.class_title) not in titles:
+                    yield InOtherStore(present[0].paths[0], present[0].class_title, sample)
+
+
 def _is_of_recipe(row: JoinedRow, observation: Observation, context: PlanContext) -> bool:
     """Whether a sample that is not in the store was sent by the recipe by which its image is converted now; never of a
     version, whose images the index may not have."""
@@ -198,13 +229,13 @@ def _plan_absent(draft: _Draft, observation: Observation, context: PlanContext) 
     for absent in draft.absent:
         mark = absent.row.mark
         if mark is None:
-            # Made elsewhere: whether its class could be read here changes nothing.
-            _take(draft, absent.row, "", decide(Facts(Presence.ABSENT)))
+            _take(draft, absent.row, "", decide(unmanaged_facts(absent.row, context)))
             continue
         replacement, facts = absent_facts(absent, mark, observation, context)
         facts = facts._replace(replacement_pending=unsent.get(replacement, ""))
         actions = decide(facts)
-        draft.classes[mark.class_title]["managed"] += len(absent.row.remote) - _count_left(actions)
+        if not facts.class_not_owned:
+            draft.classes[mark.class_title]["managed"] += len(absent.row.remote) - _count_left(actions)
         _take(draft, absent.row, mark.class_title, actions, replacement)
 
 
@@ -225,7 +256,7 @@ def _take(
     """Enters the actions about one sample into the plan."""
     for action in actions:
         match action:
-            case Keep() | KeepMark():
+            case Keep() | KeepMark() | SkipNotOwned():
                 pass
             case UploadSample():
                 draft.uploads.append(_upload(row, action.again, reconverted))
@@ -259,6 +290,8 @@ def _take(
                         draft.classes[sample.class_title]["unmanaged"] += 1
                         if reason:
                             draft.unmanaged_reasons[sample.sample_id] = reason
+            case GiveUp():
+                draft.given_up.append(GivenUp(row.uid, title, _path(row), action.sample_ids))
             case ForgetMark():
                 draft.forgets.append(row.uid)
             case _:

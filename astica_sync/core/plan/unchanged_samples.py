@@ -14,6 +14,7 @@ from operator import eq
 
 from astica_sync.core.model import CONTENT_LENGTH, MarkState, RemoteSample
 from astica_sync.core.observation.sample_table import SampleTable
+from astica_sync.core.owned_classes import OwnedClasses
 from astica_sync.core.plan.gather_facts import PlanContext
 
 _AGREED = str(MarkState.AGREED)
@@ -59,6 +60,18 @@ def find_unchanged(local: Iterable[UidPage], marks: Iterable[UidPage], remote: S
         start = end
     unchanged.rest += _contents(remote.uids[start:])
     return unchanged
+
+
+def pages_of_owned(local: Iterable[UidPage], owned: OwnedClasses) -> Iterable[UidPage]:
+    """The samples of the store in the classes that it manages."""
+    if not owned:
+        return local
+    return (_owned_page(page, owned) for page in local)
+
+
+def _owned_page(page: UidPage, owned: OwnedClasses) -> UidPage:
+    kept = [(uid, title) for uid, title in zip(*page, strict=True) if owned.covers(title)]
+    return [uid for uid, _ in kept], [title for _, title in kept]
 
 
 def recheck_contents(

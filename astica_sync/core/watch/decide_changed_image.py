@@ -5,7 +5,7 @@ planner uploads what is uploaded here, and that it has nothing to do where neith
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from astica_sync.core.model import Mark, MarkState, Presence, make_scope, make_uid
@@ -61,6 +61,8 @@ _ROUND = ChangedImageDecision(needs_round=True)
 def decide_changed_image(image: ChangedImage, model_id: int, context: PlanContext) -> ChangedImageDecision:
     """What to do about an image whose files changed. ``context`` is that of a plan; its ``unreadable`` is not used,
     since what is absent always needs a round."""
+    owned = {title: path for title, path in image.places.items() if context.owned.covers(title)}
+    image = replace(image, places=owned)
     if not image.places and not image.marks:
         return _NOTHING
     if image.marks:

@@ -257,6 +257,14 @@ class Index(CacheFile):
             self.write(lambda connection: _set_meta(connection, "totals", totals))
         return totals[0], totals[1], totals[2]
 
+    def samples_by_class(self) -> dict[str, int]:
+        """The number of samples of each class that has any."""
+        rows = self._rows(
+            "SELECT folder.class, count(DISTINCT content) FROM file JOIN folder ON folder.id = file.folder_id"
+            " WHERE content IS NOT NULL AND class IS NOT NULL GROUP BY folder.class"
+        )
+        return dict(rows)
+
     def paths_of(self, class_title: str, content: str) -> list[str]:
         """All files of one sample, sorted."""
         rows = self._rows(f"{_PLACES} AND folder.class = ?", (content, class_title))

@@ -66,9 +66,9 @@ class Event(NamedTuple):
     """One line of the history: what was done to one sample or class, when, and the outcome.
 
     ``at`` is in seconds since the epoch; ``action`` one of "upload", "remove", "remove-class", "adopt", "forget",
-    "prune", "hold-out" (``reason`` is the place of the held-out file, "" when it is back), "train"; ``outcome`` one of
-    "done", "refused", "unknown", "not done". For a whole class ``uid`` and ``path`` are empty; for "prune" ``uid`` is a
-    content hash, since the image was removed for every class.
+    "prune", "hold-out" (``reason`` is the place of the held-out file, "" when it is back), "give-up" (another store
+    manages its class now), "train"; ``outcome`` one of "done", "refused", "unknown", "not done". For a whole class
+    ``uid`` and ``path`` are empty; for "prune" ``uid`` is a content hash, since the image was removed for every class.
     """
 
     at: float

@@ -92,6 +92,8 @@ class Gallery:
             return noted
         if self.columns.state(row) is self.states.usual.state:
             return self.states.usual
+        if self.columns.state(row) is ImageState.NOT_OWNED:
+            return self.states.by_class.get(self.columns.title(row), self.states.usual)
         return Shown(ImageState.NEW, SENT_LATER)
 
 

@@ -11,6 +11,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.fleet.announcement import LimitSetting, ProcessTask
 from astica_sync.remote.fleet.announcer import Announcer, ProcessFacts
 from astica_sync.remote.fleet.open_board import open_board
+from astica_sync.remote.fleet.store_announcement import StoreAnnouncement
 from astica_sync.remote.rate_limited_client import RequestListener
 from astica_sync.remote.rate_limiter import OnWait
 from astica_sync.remote.shared_budget.budget_server import ANSWER_SECONDS
@@ -44,13 +45,19 @@ class _Counted:
 
 @contextlib.contextmanager
 def announce_requests(
-    address: SecretAddress, name: str, task: ProcessTask, setting: LimitSetting, clock: Clock, listener: UseListener
+    address: SecretAddress,
+    name: str,
+    task: ProcessTask,
+    setting: LimitSetting,
+    clock: Clock,
+    listener: UseListener,
+    store: StoreAnnouncement | None = None,
 ) -> Iterator[tuple[RequestListener, OnWait]]:
     """What to call for each request and each wait. ``task`` has the store's whole path, of which the last part is
-    announced."""
+    announced, and ``store`` what is announced of the store itself. Seven parameters: where, what and when."""
     place = task.store
     shown = replace(task, store=PurePath(place).name)
-    facts = ProcessFacts(os.uname().nodename, shown, setting, place)
+    facts = ProcessFacts(os.uname().nodename, shown, setting, place, store)
     announcer = Announcer(lambda: open_board(address, ANSWER_SECONDS), name, facts, clock.ticks)
     counted = _Counted(announcer, listener)
     try:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask
-from astica_sync.remote.fleet.fleet_board import FleetBoard, text_of
+from astica_sync.remote.fleet.fleet_board import FleetBoard, claims_on, store_text_of, text_of
+from astica_sync.remote.fleet.store_announcement import StoreAnnouncement
 from astica_sync.system.optional_packages import version_of
 
 ACTIVE_SECONDS = 10.0
@@ -27,12 +28,13 @@ LAST_RECORD_SECONDS = 0.3
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """What of an announcement does not change; ``place`` is the whole path of the store, of which only a hash leaves
-    this machine."""
+    this machine. ``store`` is what is announced of the store itself, None where the process has none."""
 
     machine: str
     task: ProcessTask
     setting: LimitSetting
     place: str = ""
+    store: StoreAnnouncement | None = None
 
 
 @functools.cache
@@ -114,11 +116,20 @@ class Announcer:
         """Writes it. A last record takes the place of that of an earlier process which did the same, so that a job
         which runs each minute is one of those last seen."""
         with contextlib.closing(self._open_board()) as board:
+            self._write_store(board)
             text = text_of(self.announcement(ended=ended))
             if ended:
                 board.write(self._name, self._work(), text, gone=self._who)
             else:
                 board.write(self._name, self._who, text)
+
+    def _write_store(self, board: FleetBoard) -> None:
+        store = self._facts.store
+        if store is None:
+            return
+        if not store.follows_earlier:
+            store.take_over(claims_on(board.read(self._name)))
+        board.write(self._name, store.name, store_text_of(store.claim()))
 
     def _work(self) -> str:
         facts = self._facts

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from astica_sync.core.fleet.announcement import MOST_KEPT, Announcement, Fleet, announcement_of, as_data, fleet_of
+from astica_sync.core.fleet.announcement import MOST_KEPT, Announcement, announcement_of, as_data
+from astica_sync.core.fleet.fleet import Fleet, fleet_of
+from astica_sync.core.fleet.store_claim import StoreClaim, claim_data, claim_of
 
 MOST_NAMED = 40
 """Characters of the name under which a process writes."""
@@ -45,17 +47,30 @@ def text_of(announcement: Announcement) -> str:
     return json.dumps(as_data(announcement), separators=(",", ":"))
 
 
+def store_text_of(claim: StoreClaim) -> str:
+    """What is written of a store, as ``text_of``."""
+    return json.dumps(claim_data(claim), separators=(",", ":"))
+
+
 def fleet_on(records: Iterable[BoardRecord]) -> Fleet:
-    """The processes; what is no announcement is left out."""
-    found = (_announcement_in(record) for record, _ in zip(records, range(MOST_KEPT), strict=False))
-    return fleet_of(one for one in found if one is not None)
+    """The processes and the stores; what is neither is left out."""
+    found = [_entry_in(record) for record, _ in zip(records, range(MOST_KEPT), strict=False)]
+    return fleet_of(
+        (one for one in found if isinstance(one, Announcement)), (one for one in found if isinstance(one, StoreClaim))
+    )
 
 
-def _announcement_in(record: BoardRecord) -> Announcement | None:
+def claims_on(records: Iterable[BoardRecord]) -> tuple[StoreClaim, ...]:
+    """The stores alone."""
+    return fleet_on(records).stores
+
+
+def _entry_in(record: BoardRecord) -> Announcement | StoreClaim | None:
     if not isinstance(record.text, str):
         return None
     try:
-        return announcement_of(json.loads(record.text), _seconds(record.seen))
+        data, seen = json.loads(record.text), _seconds(record.seen)
+        return claim_of(data, seen) or announcement_of(data, seen)
     except (ValueError, RecursionError):
         return None
 

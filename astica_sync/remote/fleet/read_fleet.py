@@ -2,7 +2,7 @@
 
 import contextlib
 
-from astica_sync.core.fleet.announcement import Fleet
+from astica_sync.core.fleet.fleet import Fleet
 from astica_sync.errors import ConfigError, DatabaseError
 from astica_sync.remote.fleet.fleet_board import fleet_on
 from astica_sync.remote.fleet.open_board import open_board

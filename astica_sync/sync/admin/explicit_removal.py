@@ -11,6 +11,7 @@ from astica_sync.clock import Clock
 from astica_sync.core.model import Observation, RemoteSample, content_of, is_uid
 from astica_sync.core.observation.cut_uids import UidRepair
 from astica_sync.core.observation.shown_size import fits
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.rate_limit import Lane
 from astica_sync.core.versions.match_unmanaged import find_unproven, rename_adopted
 from astica_sync.errors import GuardRefused, NoSuchModel, OutcomeUnknown, RemoteError
@@ -31,7 +32,7 @@ class UnmanagedRemoval:
     """One model of the account.
 
     ``local`` is the store that mirrors the model, where there is one on this machine; the caller holds its writer lock.
-    ``quarantine`` is in seconds.
+    ``quarantine`` is in seconds. ``owned`` are the classes that the store manages.
     """
 
     remote: RemoteSide
@@ -39,6 +40,7 @@ class UnmanagedRemoval:
     quarantine: float
     local: LocalSide | None = None
     listener: ProgressListener = field(default_factory=ProgressListener)
+    owned: OwnedClasses = ALL_CLASSES
     _observed: Observation | None = field(default=None, init=False)
 
     def view(self) -> Observation:

@@ -1,17 +1,19 @@
-"""What needs no request: marking samples that the service has, and forgetting those that exist nowhere any more."""
+"""What needs no request: marking samples that the service has, forgetting those that exist nowhere any more, and giving
+up those of other stores."""
 
 from collections.abc import Sequence
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import content_of
-from astica_sync.core.plan.plan import Adopt
+from astica_sync.core.plan.plan import Adopt, GivenUp
 from astica_sync.errors import StoreError
-from astica_sync.local.db.journal import Journal
+from astica_sync.local.db.journal import Event, Journal
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.result import ApplyResult, failure_of
 from astica_sync.sync.session import LocalSide
 
 ADOPT_BATCH = 500
+NOT_OWNED_NOW = "this store does not own its class any more"
 
 
 def adopt_samples(local: LocalSide, clock: Clock, adopts: Sequence[Adopt], *, from_backup: bool) -> ApplyResult:
@@ -65,3 +67,17 @@ def mark_adopted(journal: Journal, adopts: Sequence[Adopt], now: float) -> None:
 def forget_marks(journal: Journal, uids: Sequence[str]) -> None:
     """Removes the marks of samples that are neither in the store nor on the service."""
     journal.forget(uids)
+
+
+def give_up_samples(journal: Journal, clock: Clock, given_up: Sequence[GivenUp]) -> None:
+    """Removes the marks of samples that stay on the service, and notes that in the history."""
+    for start in range(0, len(given_up), ADOPT_BATCH):
+        batch = given_up[start : start + ADOPT_BATCH]
+        now = clock.now()
+        with journal.commit():
+            journal.forget([one.uid for one in batch])
+            journal.record(
+                Event(now, journal.run, "give-up", one.class_title, one.uid, one.path, sample_id, "done", NOT_OWNED_NOW)
+                for one in batch
+                for sample_id in one.sample_ids
+            )

@@ -5,7 +5,7 @@ The journal is written before each request and after each answer.
 
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.plan.plan_subset import with_confirmed_places
-from astica_sync.sync.apply.adoption import adopt_samples, forget_marks
+from astica_sync.sync.apply.adoption import adopt_samples, forget_marks, give_up_samples
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.class_removal import remove_classes
 from astica_sync.sync.apply.conversion import convert_images
@@ -17,13 +17,13 @@ from astica_sync.sync.session import Session
 
 
 def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: CircuitBreaker | None = None) -> ApplyResult:
-    """Converts, adopts and forgets, uploads, removes samples, removes classes.
+    """Converts, adopts, forgets and gives up, uploads, removes samples, removes classes.
 
     A sample's failure is in the result. What ends the run early is in ``error``, after everything under way was
     recorded, or parked in the journal as attempted.
 
     Args:
-        removals: False where the guard refused the removals.
+        removals: False where the guard refused the removals, or what would be given up.
         breaker: shared by plans that are parts of one.
 
     Raises:
@@ -43,6 +43,9 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
     result = convert_images(local, runtime.clock, plan.conversions, from_backup=from_backup)
     result.include(adopt_samples(local, runtime.clock, plan.adopts, from_backup=from_backup))
     forget_marks(local.journal, plan.forgets)
+    if removals:
+        give_up_samples(local.journal, runtime.clock, plan.given_up)
+        result.given_up += plan.given_up
     result.include(upload_samples(plan.uploads, pipeline, local, remote, listener, from_backup=from_backup))
     if not removals or result.error is not None:
         return result

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from astica_sync.core.plan.plan import Adopt, Conversion, RemoveSample, Upload
+from astica_sync.core.plan.plan import Adopt, Conversion, GivenUp, RemoveSample, Upload
 from astica_sync.errors import AsticaSyncError, RemoteError, StoreError, kind_of
 
 
@@ -33,8 +33,8 @@ class ApplyResult:
 
     ``doubtful_uploads`` (uids) and ``doubtful_removals`` (sample ids) were sent with unknown outcome. ``refused`` are
     the ids of samples whose removal the service refused, ``unconverted`` the uids of images whose conversion failed, so
-    that another observation would change nothing. ``left`` counts what was planned and not tried. ``error`` is
-    what ended it early.
+    that another observation would change nothing. ``given_up`` are the samples that the store does not manage any
+    more. ``left`` counts what was planned and not tried. ``error`` is what ended it early.
     """
 
     uploaded: set[str] = field(default_factory=set)
@@ -44,6 +44,7 @@ class ApplyResult:
     doubtful_removals: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     unconverted: set[str] = field(default_factory=set)
+    given_up: list[GivenUp] = field(default_factory=list)
     left: int = 0
     error: BaseException | None = None
 
@@ -60,5 +61,6 @@ class ApplyResult:
         self.doubtful_removals |= other.doubtful_removals
         self.refused |= other.refused
         self.unconverted |= other.unconverted
+        self.given_up += other.given_up
         self.left += other.left
         self.error = self.error or other.error

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import (
@@ -10,11 +10,13 @@ from astica_sync.core.model import (
     LocalSample,
     Observation,
     Problem,
+    Unreadable,
     content_of,
     find_equal_scopes,
     recipe_in,
 )
 from astica_sync.core.observation.shown_size import fits
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.gather_facts import FileAt, PlanContext
 from astica_sync.core.plan.guard import (
     LOSSES,
@@ -22,6 +24,7 @@ from astica_sync.core.plan.guard import (
     NO_REMOVALS,
     RecentRemovals,
     Refusal,
+    check_given_up,
     check_reconversions,
     check_removals,
     check_repeats,
@@ -65,7 +68,7 @@ class StoreStatus:
     uploads wait for a confirmation, since their titles are similar to existing ones. ``most`` is the limit of new
     samples that the plan was made with. ``rejected`` are files whose uploads are not in the plan since they would fail,
     and ``unchecked`` counts the samples of which only a push finds that out (``check_samples``). ``formats`` are those
-    of the images to upload that are converted before, by content hash.
+    of the images to upload that are converted before, by content hash. ``owned`` are the classes that it manages.
     """
 
     scan: Scan
@@ -79,6 +82,7 @@ class StoreStatus:
     rejected: list[Problem] = field(default_factory=list)
     unchecked: int = 0
     formats: dict[str, str] = field(default_factory=dict)
+    owned: OwnedClasses = ALL_CLASSES
 
     @property
     def in_sync(self) -> bool:
@@ -111,9 +115,12 @@ def find_status(
         scan = _scan(local, clock, listener)
     listener.phase("Comparing the store with the service")
     try:
-        return plan_round(session, scan, observation, quick=quick, most=most)
+        status = plan_round(session, scan, observation, quick=quick, most=most)
     finally:
         listener.phase_ended()
+    if status.in_sync and not offline and session.target is None:
+        session.on_agreed()
+    return status
 
 
 def _scan(local: LocalSide, clock: Clock, listener: ProgressListener) -> Scan:
@@ -143,7 +150,7 @@ def plan_round(
         quick: uses what an earlier comparison of the same sides found.
         most: as in ``find_status``.
     """
-    local, target = session.local, session.target
+    local, target, owned = session.local, session.target, session.policy.owned
     recipe = local.index.recipe_identity
     if recipe and not observation.classes_known:
         raise StoreError(
@@ -158,13 +165,13 @@ def plan_round(
     # The classes of a version were confirmed when it was made.
     sent = filter(local.journal.has_class, scan.classes)
     shown = {entry.title for entry in observation.classes}
-    near = [] if target else titles_to_confirm(scan.classes, shown, set(sent), accepted)
+    near = [] if target else titles_to_confirm(set(filter(owned.covers, scan.classes)), shown, set(sent), accepted)
     bad = {entry.uid: entry for entry in local.journal.bad()}
     context = PlanContext(
         run=local.journal.run,
         run_started=session.runtime.run_started,
         quarantine=session.policy.quarantine,
-        unreadable=ALL_READABLE if target else scan.unknown,
+        unreadable=ALL_READABLE if target else _owned_part(scan.unknown, owned),
         failed_before=bad.keys(),
         questioned_titles={entry.title for entry in near},
         class_remove=session.policy.class_remove,
@@ -180,12 +187,16 @@ def plan_round(
         shows_sizes=functools.cache(lambda: sees_sizes(local, observation)),
         is_version=target is not None,
         unproven=find_unproven(Records(local.backup.root, local.fs, session.remote.model_id).adopted()),
+        owned=owned,
     )
     if target is not None:
         plan = make_plan(target.samples, local.journal.marks(), observation, context)
     else:
         plan = compare(local, observation, context, quick=quick, most=most)
-    problems = list(local.index.problems())
+    if owned and target is None:
+        counts = local.index.samples_by_class().items()
+        plan = replace(plan, not_owned={title: count for title, count in counts if not owned.covers(title)})
+    problems = list(find_problems(local, owned))
     plan = name_unread_files(plan, [one.path for one in problems if one.path in scan.hiding], moved=scan.moved)
     waiting_titles = {upload.class_title for upload in plan.questioned}
     return StoreStatus(
@@ -193,6 +204,7 @@ def plan_round(
         observation,
         plan,
         check_removals(plan, session.policy.allowance, _recent_removals(session, plan))
+        + check_given_up(plan, session.policy.allowance)
         + check_reconversions(plan, session.policy.allowance)
         + check_repeats(plan, session.policy.allowance),
         problems,
@@ -200,7 +212,21 @@ def plan_round(
         [entry for entry in near if entry.title in waiting_titles],
         most,
         formats=local.index.formats_of([content_of(upload.uid) for upload in plan.uploads]),
+        owned=owned,
     )
+
+
+def find_problems(local: LocalSide, owned: OwnedClasses) -> Iterable[Problem]:
+    """The files that cannot be samples, without those in the class folders of other stores."""
+    for problem in local.index.problems():
+        folder, slash, _ = problem.path.partition("/")
+        title = class_title_of(folder) if slash else None
+        if title is None or owned.covers(title):
+            yield problem
+
+
+def _owned_part(unknown: Unreadable, owned: OwnedClasses) -> Unreadable:
+    return replace(unknown, classes=frozenset(filter(owned.covers, unknown.classes)))
 
 
 def _recent_removals(session: Session, plan: Plan) -> RecentRemovals:

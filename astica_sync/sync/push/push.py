@@ -1,13 +1,14 @@
 """A push: rounds of scan, observe, plan and apply until nothing is doubtful."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
 from astica_sync.core.model import Problem
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.guard import Refusal
-from astica_sync.core.plan.plan import Held, Plan
+from astica_sync.core.plan.plan import GivenUp, Held, Plan
 from astica_sync.core.plan.plan_subset import left_out, without_lost
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.errors import AsticaSyncError
@@ -29,7 +30,8 @@ GIVEN_UP = f"no readable answer to {LOST_TRIES} requests about it; the next push
 class PushResult:
     """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent,
     ``refused`` how much of that the service refused for its limit or for the account's quota, and ``held`` are the
-    samples that are not removed for now."""
+    samples that are not removed for now. ``owned`` are the classes that the store manages, ``not_owned`` counts the
+    images in its other class folders, by title, and ``given_up`` are the samples that it does not manage any more."""
 
     uploaded: int = 0
     removed: int = 0
@@ -43,6 +45,9 @@ class PushResult:
     held: tuple[Held, ...] = ()
     left: int = 0
     error: BaseException | None = None
+    owned: OwnedClasses = ALL_CLASSES
+    not_owned: Mapping[str, int] = field(default_factory=dict)
+    given_up: list[GivenUp] = field(default_factory=list)
 
     def include(self, ended: Round, given_up: list[FailedSample]) -> None:
         """Adds a round. What failed in an earlier round was planned again, so the failures are those of the last."""
@@ -54,6 +59,8 @@ class PushResult:
         self.problems = status.problems
         self.near = status.near
         self.held = status.plan.held
+        self.owned, self.not_owned = status.owned, status.plan.not_owned
+        self.given_up += applied.given_up
         self.left = applied.left + status.plan.later
         self.error = applied.error
         self.in_sync = self.error is None and ended.in_sync and not given_up
@@ -88,6 +95,8 @@ def push(
             forget_cut_uids(local.journal)
         _record_target(local.journal, session.target)
         pushed = _run_rounds(session, RoundRunner(session, consent, naming, new_classes, retry), policy.batch_size)
+    if pushed.in_sync and session.target is None:
+        session.on_agreed()
     pushed.requests, pushed.refused = session.remote.service.requests, session.remote.service.refused
     return pushed
 

@@ -143,8 +143,7 @@ class RoundRunner:
 
     def _ask_guard(self, refusals: list[Refusal]) -> list[Refusal]:
         """The refusals that hold. The user's consent is about the samples that were shown, not about later ones."""
-        named: set[int | str] = {sample.sample_id for refusal in refusals for sample in refusal.samples}
-        named |= {upload.uid for refusal in refusals for upload in refusal.uploads}
+        named = {one for refusal in refusals for one in refusal.named}
         if not named <= self._agreed and self._consent(refusals):
             self._agreed |= named
         return [] if is_agreed(named, self._agreed) else refusals

@@ -30,7 +30,7 @@ from astica_sync.shell_quote import quote
 from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.observe import observe
-from astica_sync.sync.plan.find_status import FOLLOWS, UIDS_PROVEN, StoreStatus, plan_round
+from astica_sync.sync.plan.find_status import FOLLOWS, UIDS_PROVEN, StoreStatus, find_problems, plan_round
 from astica_sync.sync.push.push import failed_before
 from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
@@ -366,6 +366,7 @@ class Watcher:
         counts.eta = self._session.remote.service.forecast(self.queued) if self.queued else 0.0
         if self._in_sync_but_queue and not self.queued and applied.error is None:
             counts.in_sync_at = self._ticks()
+            self._session.on_agreed()
         if applied.error is not None:
             self._scheduler.request_round(self._clock.now())
             if isinstance(applied.error, Interrupted) and not self._stop_requested():
@@ -391,7 +392,9 @@ class Watcher:
         self._scheduler.index_has(scan.mark_before, self._clock.now())
         self._scheduler.index_mark = scan.mark
         if self._unreported is not None:
-            self.counts.problems = self._unreported.take_scan(local.index.problems(), began_wall)
+            self.counts.problems = self._unreported.take_scan(
+                find_problems(local, self._session.policy.owned), began_wall
+            )
         return scan
 
     def _report_problems(self) -> None:
@@ -447,6 +450,7 @@ class Watcher:
             questioned_titles={title for title in image.places if self._is_questioned(title)},
             uids_proven=uids_proven,
             recipe_of=lambda _: recipe,
+            owned=self._session.policy.owned,
         )
 
     def _is_questioned(self, title: str) -> bool:

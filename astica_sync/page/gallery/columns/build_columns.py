@@ -282,6 +282,11 @@ def _order(keys: NDArray[np.uint64], carried: NDArray[np.int32] | None) -> NDArr
 
 
 def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Problem], overlay: ColumnOverlay) -> None:
+    for number, title in enumerate(columns.titles):
+        of_class = states.by_class.get(title)
+        if of_class is not None:
+            state_of = columns.state_of[: columns.files]
+            state_of[columns.class_of[: columns.files] == number] = _POSITION[of_class.state]
     scopes = {scope: number for number, title in enumerate(columns.titles) for scope in overlay.scopes_of(title)}
     for uid, shown in states.by_uid.items():
         class_number = scopes.get(uid[CONTENT_LENGTH + 1 :])

@@ -1,0 +1,1 @@
+"""What is shown of the several stores of one model."""
