@@ -254,7 +254,7 @@ SETTINGS = (
         None,
         1,
         _count,
-        "which page of a TIFF, or frame of a GIF, WebP or AVIF, is sent; of one that has fewer the last",
+        "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
     Setting(
         "executor",

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from astica_sync.core.model import ModelInfo
@@ -10,6 +11,7 @@ from astica_sync.core.versions.version import Version, VersionKey, find_versions
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.db.row_seals import RowSeals
+from astica_sync.local.image.prepare.image_as_sent import why_not_sent
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.sync.session import Session
 from astica_sync.training.detect import DetectionResult, Detector
@@ -108,7 +110,7 @@ class VersionRunner:
             target.name,
             target.key,
             target.exists,
-            session.local.decoder.check_bytes,
+            partial(why_not_sent, session.local.decoder, session.local.preparer),
             session.runtime.stopping,
             session.local.preparer.convert,
             session.local.preparer.recipe.identity,

@@ -14,7 +14,8 @@ PREPARABLE: tuple[tuple[str, str], ...] = (
     ("jpeg2000", "JPEG 2000"),
     ("cmyk", "JPEG in the four colours of print"),
     ("16bit", "PNG of 16 bits per colour"),
-    ("mpo", "JPEG that holds several images, of which the first is taken as it is"),
+    ("mpo", "JPEG that holds several images, of which one is taken as it is"),
+    ("oversized", "PNG and JPEG above the limits of 20 MB and 16,000 pixels on a side, where max_side is set"),
 )
 """The formats that are converted, each by the word for it in settings, and what it is."""
 
@@ -23,13 +24,16 @@ FORMAT_NAMES = {word: word.upper() for word, _ in PREPARABLE} | {
     "jpeg2000": "JPEG 2000",
     "cmyk": "CMYK JPEG",
     "16bit": "16-bit PNG",
+    "oversized": "PNG or JPEG above the limits",
 }
 """What messages call each format."""
 
 ALL, NONE = "all", "none"
 
-TAKEN_AS_THEY_ARE = frozenset({"cmyk", "16bit", "mpo"})
-"""Formats of PNG and JPEG files: where they are not converted, they are sent as they are."""
+OVERSIZED = "oversized"
+TAKEN_AS_THEY_ARE = frozenset({"cmyk", "16bit", "mpo", OVERSIZED})
+"""Formats of PNG and JPEG files: where they are not converted, they are PNG and JPEG as any other, sent as they are or
+refused."""
 
 
 LARGEST_SIDE = 16_000
@@ -64,7 +68,7 @@ class Recipe:
     background: str = "#ffffff"
     """The colour on which transparent images are laid, as #rrggbb."""
     frame: int = 1
-    """Which image of a file that holds several; of one that holds fewer the last."""
+    """Which image of a file that holds several, 1 for the one that viewers show; of one that holds fewer the last."""
 
     @property
     def name(self) -> str:
@@ -91,6 +95,10 @@ class Recipe:
             ("background", self.background, "#ffffff"),
             ("frame", self.frame, 1),
         )
+
+    def converts(self, word: str | None) -> bool:
+        """Whether images of the format that the word stands for are converted."""
+        return word in self.formats and (word != OVERSIZED or self.max_side > 0)
 
     @classmethod
     def of(cls, name: str) -> "Recipe":

@@ -40,7 +40,7 @@ class ExportConverter:
             StoreError: the record of the backup cannot be read.
         """
         word = preparable(data)
-        if word in self._preparer.recipe.formats:
+        if self._preparer.recipe.converts(word):
             sent = self._prepared.read(content, self._preparer.recipe.identity)
             return self._preparer.convert(data) if sent is None else sent
         if word and sniff(data) is None:

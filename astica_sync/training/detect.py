@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from astica_sync.core.recipe import OVERSIZED, Recipe
 from astica_sync.core.versions.confidence_unit import Confidence, ConfidenceRange, Unit
 from astica_sync.core.versions.version import VersionKey
 from astica_sync.errors import AsticaSyncError, ImageRejected, Interrupted, Refused, RemoteError
@@ -145,8 +146,11 @@ class Detector:
             return False
         if reason_against(size, data) is not None:
             return False
+        word = preparable(data)
+        if word == OVERSIZED:
+            return Recipe.parse(self.recipe).converts(word)
         # To convert it would take as long as to ask about it.
-        return preparable(data) is not None or self.check(data) is None
+        return word is not None or self.check(data) is None
 
     def _check_interrupted(self) -> None:
         if self.stopping():
@@ -174,10 +178,11 @@ class Detector:
     def _ask(self, data: bytes) -> Detection:
         try:
             data = self.convert(data)
+            reason = self.check(data)
         except ImageRejected as error:
-            raise ImageRejected(str(error).partition(":")[0]) from error
-        if reason := self.check(data):
-            raise ImageRejected(reason.partition(":")[0])
+            reason = str(error)
+        if reason:
+            raise ImageRejected(_shorten(reason))
         return self.service.detect(self.model_id, self.version, data)
 
     def _finish(self, entry: DetectionResult | _Request) -> DetectionResult:
@@ -226,7 +231,7 @@ class Detector:
 
 def reason_against(size: int, data: bytes) -> str | None:
     """Why an image of this size, and with these first bytes, is not sent; None where it may be."""
-    if sniff(data) is None and preparable(data) is not None:
+    if preparable(data) is not None:
         return None
     if (reason := judge_bytes(size)) is not None:
         return reason
@@ -234,6 +239,12 @@ def reason_against(size: int, data: bytes) -> str | None:
         # The rest of the description is about files of the store.
         return f"{describe(data[:HEAD_BYTES], len(data)).partition(':')[0]}, not an image that can be sent or converted"
     return None
+
+
+def _shorten(reason: str) -> str:
+    """The reason without its advice about files of a store; a setting helps here as well."""
+    what, _, advice = reason.partition(": ")
+    return f"{what}: {advice.partition(',')[0]}" if advice.startswith("set max_side") else what.partition(":")[0]
 
 
 def _has_result(future: Future[Detection]) -> bool:

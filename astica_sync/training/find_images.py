@@ -12,7 +12,7 @@ from pathlib import Path
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import hash_bytes
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, preparable, sniff
+from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, is_image, preparable, sniff
 from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import IGNORE_FILE
@@ -178,7 +178,7 @@ def list_ignored(folder: Path) -> list[Path]:
 
 
 def hash_image(path: Path, inside: Path) -> str:
-    """The content hash of an image in a folder. That of a link, and of a file that is too large to be sent, is one of
+    """The content hash of an image in a folder. That of a link, and of a file that is too large to be read, is one of
     its own: neither is read, and ``Detector.run`` names it.
 
     Raises:
@@ -215,8 +215,8 @@ def _read(path: Path, inside: Path | None) -> tuple[int, bytes]:
 
 
 def _most_bytes(head: bytes) -> int:
-    """How many bytes a file may have: more where it is converted."""
-    return MAX_SOURCE_BYTES if sniff(head) is None and preparable(head) else MAX_BYTES
+    """How many bytes a file may have to be read: more where it may be converted."""
+    return MAX_SOURCE_BYTES if is_image(head) else MAX_BYTES
 
 
 def _looks_like_image(path: Path, formats: Collection[str]) -> bool:

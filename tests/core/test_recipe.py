@@ -27,6 +27,12 @@ def test_another_name_is_refused_with_what_there_is(name: str) -> None:
         Recipe.of(name)
 
 
+def test_what_is_above_the_limits_is_converted_where_a_side_is_set() -> None:
+    assert [Recipe(max_side=side).converts("oversized") for side in (0, 16, 16_000)] == [False, True, True]
+    assert not Recipe(frozenset({"webp"}), max_side=64).converts("oversized")
+    assert Recipe().converts("webp") and not Recipe().converts(None)
+
+
 def test_every_format_has_a_name_for_messages() -> None:
     assert FORMAT_NAMES.keys() == set(WORDS) and set(WORDS) >= TAKEN_AS_THEY_ARE
 

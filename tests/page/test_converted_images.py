@@ -197,7 +197,34 @@ def test_a_dropped_original_may_be_larger_than_what_can_be_sent(page: PageClient
     assert (photo_store / "Can" / "large.bmp").stat().st_size == len(file.getvalue())
     # What is sent as it is has the limit of the service.
     jpeg = (photo_store / "Can" / "001.jpg").read_bytes() + bytes(MAX_BYTES)
-    assert post(page, "/api/uploads", jpeg, "a.jpg", **TO_CAN).status_code == 413
+    answer = post(page, "/api/uploads", jpeg, "a.jpg", **TO_CAN)
+    assert answer.status_code == 422 and "set max_side = 16000 in astica-sync.toml" in answer.json()["error"]
+    assert post(page, "/api/uploads", bytes(MAX_BYTES + 1), "a.jpg", **TO_CAN).status_code == 413
+
+
+def test_one_above_the_limits_is_shown_and_taken_where_a_side_is_set(shell: Shell, photo_store: Path) -> None:
+    long = picture().resize((16_200, 40))
+    file = io.BytesIO()
+    long.save(file, "PNG")
+    put(photo_store, "long.png", file.getvalue())
+    with running_page(photo_store) as page:
+        page.post("/api/refresh")
+        assert details(page, "long.png")["converted"] is None
+        assert colours(page.get(f"/thumbnails/{page.row('Can', 'long.png')['content']}").content)[0][0] < 2000
+    (photo_store / "astica-sync.toml").write_text("max_side = 1000\n")
+    with running_page(photo_store) as page:
+        page.post("/api/refresh")
+        assert details(page, "long.png")["converted"]["from"] == "PNG or JPEG above the limits"
+        file = io.BytesIO()
+        long.rotate(180).save(file, "JPEG")
+        assert post(page, "/api/uploads", file.getvalue(), "dropped.jpg", **TO_CAN).status_code == 200
+    assert (photo_store / "Can" / "dropped.jpg").read_bytes() == file.getvalue()
+    assert shell("push", "--store", photo_store).code == 0
+    with running_page(photo_store) as page:
+        page.post("/api/observe")
+        size, above, _ = colours(page.get(f"/images/{page.row('Can', 'long.png')['id']}/large").content)
+        assert size[0] == 1000 and is_near(above, RED)
+        assert details(page, "long.png")["converted"]["as"] == "PNG"
 
 
 def test_a_format_that_the_setting_leaves_out_is_refused(photo_store: Path) -> None:

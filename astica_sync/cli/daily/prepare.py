@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def prepare(images: tuple[Path, ...], to: Path | None, show: bool, as_json: bool, store: Path | None) -> int:
     """Show what a push would send of images.
 
-    Images of formats that the service does not take, such as HEIC, are converted before they are sent. Sends nothing.
+    Images of formats that the service does not take, such as HEIC, are converted before they are sent; with max_side
+    also PNG and JPEG above its limits. Sends nothing.
     Goes by the settings of the store that the command is run in, if there is one: convert, max_side, quality,
     background and frame.
 
@@ -69,6 +70,7 @@ def prepare(images: tuple[Path, ...], to: Path | None, show: bool, as_json: bool
 
 def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict[str, Any], bytes | None]:
     """What is said of an image, and what would be sent of it; None where nothing would be."""
+    from astica_sync.core.recipe import OVERSIZED
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.image.format import dimensions, preparable, sniff
     from astica_sync.local.image.prepare.image_as_sent import check_as_sent
@@ -81,9 +83,9 @@ def _look_at(path: Path, decoder: "Decoder", preparer: "Preparer") -> tuple[dict
     except OSError as error:
         return {**shown, "reason": f"cannot be read: {error.strerror}"}, None
     word = preparable(data)
-    shown |= {"format": word or sniff(data), "size": len(data)}
+    shown |= {"format": sniff(data) if word == OVERSIZED else word or sniff(data), "size": len(data)}
     try:
-        if word in preparer.recipe.formats:
+        if preparer.recipe.converts(word):
             prepared = preparer.prepare(data)
             sent, notes, sides = prepared.data, prepared.notes, prepared.source_sides
         else:
@@ -106,7 +108,7 @@ def _find_beside(layout: "Layout", path: Path, shown: dict[str, Any]) -> str:
     from astica_sync.local.image.prepare.usable_formats import png_or_jpeg_beside
 
     place = path.parent.resolve() / path.name
-    if shown["format"] in TAKEN_AS_THEY_ARE or not place.is_relative_to(layout.root):
+    if shown["format"] in (*TAKEN_AS_THEY_ARE, "png", "jpeg") or not place.is_relative_to(layout.root):
         return ""
     beside = png_or_jpeg_beside(FileSystem(), str(place))
     if beside and layout.index_db.exists():
@@ -118,8 +120,6 @@ def _find_beside(layout: "Layout", path: Path, shown: dict[str, Any]) -> str:
 
 
 def _lines(path: Path, shown: dict[str, Any]) -> list[str]:
-    from astica_sync.core.recipe import FORMAT_NAMES
-
     if "reason" in shown:
         return [click.style(f"{safe(str(path))}: not sent: {safe(shown['reason'])}", fg="red")]
     sent = shown["sent"]
@@ -127,25 +127,28 @@ def _lines(path: Path, shown: dict[str, Any]) -> list[str]:
     if not shown["converted"]:
         lines = [f"{safe(str(path))}: {sent['format'].upper()}, sent as it is: {result}"]
     else:
-        before = f"{FORMAT_NAMES[shown['format']]}, {_in_words(shown['size'])}"
+        before = f"{_name(shown['format'])}, {_in_words(shown['size'])}"
         lines = [f"{safe(str(path))}: {before}, sent as {sent['format'].upper()}: {result}"]
         lines += [f"  {safe(note)}" for note in shown["notes"]]
     return lines + ([f"  written to {safe(shown['written'])}"] if "written" in shown else [])
 
 
 def _before_and_after(path: Path, shown: dict[str, Any]) -> list[str]:
-    from astica_sync.core.recipe import FORMAT_NAMES
-
     if "reason" in shown:
         return _lines(path, shown)
-    names = FORMAT_NAMES | {"png": "PNG", "jpeg": "JPEG"}
     lines = [safe(str(path))]
     for title, image in (("before", shown), ("after", shown["sent"])):
         pixels = f"{image['width']} x {image['height']}"
-        lines.append(f"  {title:<6}  {names[image['format']]}, {pixels}, {_in_words(image['size'])}")
+        lines.append(f"  {title:<6}  {_name(image['format'])}, {pixels}, {_in_words(image['size'])}")
     changes = shown["notes"] if shown["converted"] else ["sent as it is"]
     lines += [f"  {safe(change)}" for change in changes]
     return lines + ([f"  written to {safe(shown['written'])}"] if "written" in shown else [])
+
+
+def _name(image_format: str) -> str:
+    from astica_sync.core.recipe import FORMAT_NAMES
+
+    return FORMAT_NAMES.get(image_format, image_format.upper())
 
 
 def _in_words(size: int) -> str:

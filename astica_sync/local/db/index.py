@@ -422,23 +422,25 @@ class Index(CacheFile):
             return Recipe.parse(self.get_meta(RECIPE))
         return None
 
-    def note_recipe(self, recipe: Recipe) -> None:
-        """Stores the recipe of a scan. Where the formats that are converted are others than at the last one, makes this
-        scan read the files again that they concern: those with a problem, and those that were converted."""
+    def note_recipe(self, recipe: Recipe) -> bool:
+        """Stores the recipe of a scan; returns whether it is another one than at the last scan. Where the formats that
+        are converted are others, makes this scan read the files again that they concern: those with a problem, and
+        those that were converted and are not now."""
         self.use_recipe(recipe)
         if self.get_meta(RECIPE) == recipe.text:
-            return
+            return False
         before = self.recipe()
 
         def forget(connection: sqlite3.Connection) -> None:
-            concerned = "reason IS NOT NULL OR content IN (SELECT content FROM prepared)"
-            connection.execute(
-                f"UPDATE folder SET seal = NULL WHERE id IN (SELECT folder_id FROM file WHERE {concerned})"  # noqa: S608
-            )
-            connection.execute(f"UPDATE file SET checked_ns = 0 WHERE {concerned}")  # noqa: S608
-            # What is still converted is so before its file was read again, which a folder that cannot be read delays.
             kept = sorted(recipe.formats)
-            connection.execute(f"DELETE FROM prepared WHERE format NOT IN ({', '.join('?' * len(kept))})", kept)  # noqa: S608
+            left_out = f"FROM prepared WHERE format NOT IN ({', '.join('?' * len(kept))})"
+            concerned = f"reason IS NOT NULL OR content IN (SELECT content {left_out})"
+            connection.execute(
+                f"UPDATE folder SET seal = NULL WHERE id IN (SELECT folder_id FROM file WHERE {concerned})",  # noqa: S608
+                kept,
+            )
+            connection.execute(f"UPDATE file SET checked_ns = 0 WHERE {concerned}", kept)  # noqa: S608
+            connection.execute(f"DELETE {left_out}", kept)
 
         def note(connection: sqlite3.Connection) -> None:
             if before is None or before.formats != recipe.formats:
@@ -446,6 +448,7 @@ class Index(CacheFile):
             _set_meta(connection, RECIPE, recipe.text)
 
         self.write(note)
+        return True
 
     def change(
         self,

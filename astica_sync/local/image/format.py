@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import Literal
 
+from astica_sync.core.recipe import OVERSIZED
+
 # The vendor's vision pages state both limits for an input image. "20 MB" is taken as the larger of its two meanings: an
 # image that the service refuses costs one request, an image that is refused here could not be sent at all.
 MAX_BYTES = 20 * 1024 * 1024
@@ -125,17 +127,17 @@ def _is_text(head: bytes) -> bool:
     return all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text)
 
 
-def preparable(head: bytes) -> str | None:
+def preparable(head: bytes, size: int | None = None) -> str | None:
     """The word of ``core.recipe`` for the format of a file that can be converted, by its first bytes; None for others.
 
     Args:
         head: ``HEAD_BYTES`` bytes at least, or the whole file. What a JPEG holds is known once its header is all in.
+        size: the size of the whole file in bytes, where ``head`` is a part of it.
     """
     kind = sniff(head)
-    if kind == "png":
-        return "16bit" if head[12:16] == b"IHDR" and head[24:25] == b"\x10" else None
-    if kind == "jpeg":
-        return _name_jpeg(head)
+    if kind is not None:
+        word = _name_png(head) if kind == "png" else _name_jpeg(head)
+        return word or (OVERSIZED if exceeds_limits(size or len(head), dimensions(head)) else None)
     word = _WORDS.get(_name_format(head))
     if word == "bmp" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
         return None
@@ -159,21 +161,33 @@ def _name_brand(head: bytes) -> str:
     return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), "heic")
 
 
+def _name_png(head: bytes) -> str | None:
+    return "16bit" if head[12:16] == b"IHDR" and head[24:25] == b"\x10" else None
+
+
 def _name_jpeg(head: bytes) -> str | None:
-    several = False
-    for marker, start, end in jpeg_segments(head):
-        if marker == 0xE2 and head[start + 4 : start + 8] == b"MPF\0":
-            several = _count_images(head[start + 8 : end]) > 1
-        elif is_frame(marker):
+    for marker, start, _ in jpeg_segments(head):
+        if is_frame(marker):
             # Length, precision, height, width, number of components (ITU-T T.81, B.2.2).
             if head[start + 9 : start + 10] == b"\x04":
                 return "cmyk"
             break
-    return "mpo" if several else None
+    return "mpo" if count_images(head) > 1 else None
 
 
-def _count_images(index: bytes) -> int:
-    """How many images a file holds by its multi-picture index (CIPA DC-007, 5.2), which is laid out as a TIFF."""
+def count_images(head: bytes) -> int:
+    """How many images a JPEG file holds by its multi-picture index, which is in its header."""
+    several = 1
+    for marker, start, end in jpeg_segments(head):
+        if marker == 0xE2 and head[start + 4 : start + 8] == b"MPF\0":
+            several = _read_count(head[start + 8 : end])
+        elif is_frame(marker):
+            break
+    return several
+
+
+def _read_count(index: bytes) -> int:
+    """The number of images in a multi-picture index (CIPA DC-007, 5.2), which is laid out as a TIFF."""
     order = ">" if index.startswith(b"MM") else "<"
     try:
         (start,) = struct.unpack_from(f"{order}I", index, 4)
@@ -225,6 +239,11 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             if marker == 0xDA:
                 return
             at = end
+
+
+def exceeds_limits(size: int, sides: tuple[int, int] | None) -> bool:
+    """Whether a file of this many bytes and dimensions is above a limit of the service."""
+    return size > MAX_BYTES or (sides is not None and max(sides) > MAX_SIDE)
 
 
 def judge_bytes(size: int) -> str | None:

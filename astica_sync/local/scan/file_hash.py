@@ -92,7 +92,7 @@ def _read_chunks(files: FileSystem, path: AnyPath) -> FileHash | None:
         before = signature(files.fstat(file))
         for chunk in files.chunks(file):
             if not size:
-                converted = preparable(chunk)
+                converted = preparable(chunk, before[0])
                 if converted is None and sniff(chunk) is None:
                     reason = describe(chunk, before[0], os.fsdecode(path))
                     break

@@ -66,7 +66,8 @@ class ScanOptions:
     everything in them); one that is not in the index is replaced by the nearest folder above it that is. ``patient``
     waits out the resolution of the file system's clock before it reads what was changed just now, so that no later
     scan has to read it again. ``digests`` compares folders by their digests first. ``recipe`` says which formats are
-    converted; None goes by that of the scan before.
+    converted; None goes by that of the scan before. Where it is another one than that, the files ``failed`` are read
+    again: an earlier version of the program may have read them, which converted fewer formats.
     """
 
     threads: int = 2
@@ -75,6 +76,7 @@ class ScanOptions:
     patient: bool = False
     digests: bool = True
     recipe: Recipe | None = None
+    failed: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,8 @@ class Scanner:
         ignore = self._target.ignore
         with self._index.scanning(), contextlib.closing(self._start_workers()) as self._workers:
             mark_before = self._index.change_mark
-            self._index.note_recipe(self._target.recipe)
+            if self._index.note_recipe(self._target.recipe):
+                self._index.forget(self._options.failed)
             self._folders = self._index.folders()
             self._next_id = self._first_id = 1 + max((each.folder_id for each in self._folders.values()), default=0)
             try:

@@ -73,7 +73,9 @@ def find_conversion(opened: OpenedStore, content: str, *, on_service: bool) -> d
         }
     word = local.index.formats_of([content]).get(content)
     # What is on the service with no record was sent as it is, by a version that converted nothing.
-    return {"from": FORMAT_NAMES[word], "as": None, "size": None} if word and not on_service else None
+    if word is None or on_service or not local.preparer.recipe.converts(word):
+        return None
+    return {"from": FORMAT_NAMES[word], "as": None, "size": None}
 
 
 def read_image(thumbnailer: Thumbnailer, original: bytes, shown: bytes | None) -> dict[str, Any]:

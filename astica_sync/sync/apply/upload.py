@@ -6,10 +6,12 @@ the catalog, marks it as attempted and lets a worker send it. The answer decides
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from astica_sync.core.model import Mark, content_of
 from astica_sync.core.plan.plan import Upload
 from astica_sync.core.rate_limit import Lane
+from astica_sync.core.recipe import OVERSIZED
 from astica_sync.errors import (
     BadKey,
     ImageRejected,
@@ -24,6 +26,7 @@ from astica_sync.errors import (
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.db.journal import BadSample, Journal
 from astica_sync.local.image.format import preparable, sniff
+from astica_sync.local.scan.file_hash import hash_file
 from astica_sync.remote.rate_limiter import Permit
 from astica_sync.sync.apply.history_events import event_of
 from astica_sync.sync.apply.pipeline import Pipeline
@@ -103,7 +106,7 @@ def check_image(local: LocalSide, upload: Upload, image_format: str) -> bytes | 
 
     Raises:
         ImageRejected: the service could not use it, or it cannot be converted.
-        SourceChanged: the file cannot be read.
+        SourceChanged: the file cannot be read, or the scan did not see that it is to be converted.
     """
     if local.backup.secure(content_of(upload.uid)):
         return None
@@ -112,11 +115,20 @@ def check_image(local: LocalSide, upload: Upload, image_format: str) -> bytes | 
         if image_format:
             return local.preparer.prepare_file(local.fs, path).data
         reason = local.decoder.check(path)
+        if reason is not None and _is_oversized(local, path):
+            # An earlier version of the program has scanned it.
+            raise SourceChanged(f"{upload.path} has to be scanned again", "Push again.")
     except OSError as error:
         raise SourceChanged(f"cannot read {upload.path}: {error.strerror}", "Push again.") from error
     if reason is not None:
         raise ImageRejected(reason)
     return None
+
+
+def _is_oversized(local: LocalSide, path: Path) -> bool:
+    """Whether a file is to be converted because it is above the limits of the service."""
+    found = hash_file(local.fs, path)
+    return found.format == OVERSIZED and OVERSIZED in local.preparer.recipe.formats
 
 
 def back_up_image(local: LocalSide, upload: Upload) -> None:

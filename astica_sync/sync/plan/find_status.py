@@ -125,7 +125,8 @@ def find_status(
 
 def _scan(local: LocalSide, clock: Clock, listener: ProgressListener) -> Scan:
     listener.phase("Scanning the store")
-    options = ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe)
+    failed = [entry.path for entry in local.journal.bad()]
+    options = ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe, failed=failed)
     try:
         return scan_store(
             local.layout, local.index, clock=clock, files=local.fs, options=options, progress=listener.scanned
@@ -211,7 +212,7 @@ def plan_round(
         bad,
         [entry for entry in near if entry.title in waiting_titles],
         most,
-        formats=local.index.formats_of([content_of(upload.uid) for upload in plan.uploads]),
+        formats=_formats_of(local, plan),
         owned=owned,
     )
 
@@ -227,6 +228,11 @@ def find_problems(local: LocalSide, owned: OwnedClasses) -> Iterable[Problem]:
 
 def _owned_part(unknown: Unreadable, owned: OwnedClasses) -> Unreadable:
     return replace(unknown, classes=frozenset(filter(owned.covers, unknown.classes)))
+
+
+def _formats_of(local: LocalSide, plan: Plan) -> dict[str, str]:
+    formats = local.index.formats_of([content_of(upload.uid) for upload in plan.uploads])
+    return {content: word for content, word in formats.items() if local.preparer.recipe.converts(word)}
 
 
 def _recent_removals(session: Session, plan: Plan) -> RecentRemovals:

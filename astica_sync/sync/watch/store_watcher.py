@@ -386,7 +386,13 @@ class Watcher:
             local.index,
             clock=self._clock,
             files=local.fs,
-            options=ScanOptions(threads=threads, below=below, patient=True, recipe=local.preparer.recipe),
+            options=ScanOptions(
+                threads=threads,
+                below=below,
+                patient=True,
+                recipe=local.preparer.recipe,
+                failed=[entry.path for entry in local.journal.bad()],
+            ),
         )
         self.counts.scan_seconds = self._ticks() - began
         self._scheduler.index_has(scan.mark_before, self._clock.now())

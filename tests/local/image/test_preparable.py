@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from astica_sync.core.recipe import PREPARABLE, Recipe
-from astica_sync.local.image.format import HEAD_BYTES, describe, jpeg_segments, preparable
+from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, jpeg_segments, preparable
 from tests.harness.convertible_images import PHOTO, save, save_png_16
 from tests.harness.damaged_images import DAMAGED, VERDICTS
 
@@ -113,6 +113,23 @@ def test_a_jpeg_of_several_images_is_known_by_its_index() -> None:
     at = data.index(struct.pack("<HHI", 0xB001, 4, 1)) + 8
     assert data[at] == 2
     assert preparable(data[:at] + b"\1" + data[at + 1 :]) is None
+
+
+def test_a_png_or_jpeg_above_the_limits_is_known_by_its_header_and_its_size() -> None:
+    for file_format in ("PNG", "JPEG"):
+        for width, height, word in ((16_001, 1, "oversized"), (1, 16_001, "oversized"), (16_000, 1, None)):
+            assert preparable(save(Image.new("L", (width, height)), file_format)) == word
+        small = save(PHOTO, file_format)
+        assert preparable(small, MAX_BYTES) is None and preparable(small, MAX_BYTES + 1) == "oversized"
+    tags = save(Image.new("L", (16_001, 1)), "JPEG", comment=b"x" * 900)
+    assert preparable(tags) == "oversized" and preparable(tags[:HEAD_BYTES]) is None
+    picture = Image.fromarray(PHOTO)
+    others = {
+        "cmyk": save(picture.convert("CMYK"), "JPEG"),
+        "16bit": save_png_16(PHOTO.astype(np.uint16)),
+        "mpo": save(picture, "MPO", save_all=True, append_images=[picture]),
+    }
+    assert {preparable(data, MAX_BYTES + 1) for data in others.values()} == {*others}
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -50,6 +50,19 @@ def test_a_heic_becomes_the_jpeg_that_a_viewer_shows(
     assert preparer.prepare(FILES[name]) == prepared
 
 
+def test_another_image_of_a_heic_is_chosen_and_of_fewer_the_last(preparer: Preparer) -> None:
+    """The first is the one that viewers show, which stands second in this file."""
+    for frame, expected, note in (
+        (1, PHOTO, "the first of several images"),
+        (2, PHOTO[::-1], "image 2 of several"),
+        (7, PHOTO[::-1], "image 2 of several"),
+    ):
+        prepared = preparer.prepare(FILES["several"], Recipe(frame=frame))
+        assert np.abs(read_jpeg(prepared.data).astype(int) - expected).max() <= 6
+        assert prepared.notes == (note,)
+    assert preparer.prepare(FILES["plain"], Recipe(frame=2)) == preparer.prepare(FILES["plain"])
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_heic_cut_off_anywhere_is_refused(name: str) -> None:
     data = FILES[name]

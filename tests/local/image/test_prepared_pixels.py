@@ -1,6 +1,7 @@
 """A converted image has the pixels that a viewer shows, compared with arrays computed another way."""
 
 import io
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
+from astica_sync.core.recipe import Recipe
+from astica_sync.errors import ImageRejected
 from astica_sync.local.image.decoder_process import check_image
 from astica_sync.local.image.format import sniff
 from astica_sync.local.image.prepare.preparer import Prepared, Preparer
@@ -230,6 +233,28 @@ def test_the_first_image_of_an_mpo_is_taken_byte_for_byte(preparer: Preparer) ->
             prepared = preparer.prepare(first + padding + data[len(first) :])
             assert prepared.data == first
             assert differ(pixels_of(prepared), PHOTO) <= 40
+
+
+def test_another_image_of_an_mpo_is_taken_byte_for_byte(preparer: Preparer) -> None:
+    pictures = [Image.fromarray(PHOTO).rotate(angle) for angle in (0, 90, 180)]
+    whole = save(pictures[0], "MPO", save_all=True, append_images=pictures[1:], quality=90)
+    ends = [found.start() + 2 for found in re.finditer(rb"\xff\xd9(?=\xff\xd8|$)", whole, re.DOTALL)]
+    parts = [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    assert len(parts) == 3 and b"".join(parts) == whole
+    # Something between the images, and what only looks like an image after them, as a video may have it.
+    padded = bytes(100).join(parts) + bytes(50) + b"\xff\xd8\xff" + bytes(200)
+    for data in (whole, padded):
+        for frame, note in ((1, "the first of several images"), (2, "image 2 of several"), (3, "image 3 of several")):
+            prepared = preparer.prepare(data, Recipe(frame=frame))
+            assert (prepared.data, prepared.notes) == (parts[frame - 1], (f"{note}, byte for byte",))
+        assert preparer.prepare(data, Recipe(frame=9)).data == parts[2]
+        smaller = preparer.prepare(data, Recipe(frame=3, max_side=45))
+        assert (smaller.width, smaller.notes[0]) == (45, "image 3 of several")
+    cut = whole[: ends[1] + 400]
+    assert preparer.prepare(cut, Recipe(frame=2)).data == parts[1]
+    with pytest.raises(ImageRejected, match="broken image, image file is truncated"):
+        preparer.prepare(cut, Recipe(frame=3))
+    assert preparer.prepare(whole[: ends[0]], Recipe(frame=2)).data == parts[0], "the others are gone"
 
 
 def test_display_p3_becomes_srgb(preparer: Preparer) -> None:

@@ -1,5 +1,6 @@
 """Images as the service gets them, for all that shows, compares or checks them."""
 
+from astica_sync.core.recipe import OVERSIZED
 from astica_sync.errors import ImageRejected
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import preparable, sniff
@@ -30,11 +31,21 @@ def check_as_sent(decoder: Decoder, preparer: Preparer, data: bytes) -> bytes:
         Unworkable: no worker can be started.
     """
     image = preparer.convert(data)
-    if image is data and (reason := _why_not_sent(decoder, data)):
+    if image is data and (reason := why_not_sent(decoder, preparer, data)):
         raise ImageRejected(reason)
     return image
 
 
-def _why_not_sent(decoder: Decoder, data: bytes) -> str | None:
+def why_not_sent(decoder: Decoder, preparer: Preparer, data: bytes) -> str | None:
+    """Why an image that is not converted cannot be sent either, or None.
+
+    Raises:
+        ImageRejected: as ``Preparer.prepare``, for an image above the limits: the text names the setting that helps.
+        Unworkable: no worker can be started.
+    """
     word = preparable(data)
-    return why_not_converted(word) if word and sniff(data) is None else decoder.check_bytes(data)
+    if word and sniff(data) is None:
+        return why_not_converted(word)
+    if word == OVERSIZED and word in preparer.recipe.formats:
+        preparer.prepare(data)
+    return decoder.check_bytes(data)

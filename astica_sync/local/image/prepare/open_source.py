@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +20,8 @@ from PIL import (
     features,
 )
 
-from astica_sync.core.recipe import Recipe
-from astica_sync.local.image.format import broken, damaged, needs_extra, not_converted
+from astica_sync.core.recipe import OVERSIZED, Recipe
+from astica_sync.local.image.format import broken, damaged, needs_extra, not_converted, sniff
 from astica_sync.local.image.prepare.iso_box_file import (
     TRUNCATED,
     find_profile,
@@ -28,7 +29,7 @@ from astica_sync.local.image.prepare.iso_box_file import (
     is_codestream_cut_off,
     is_cut_off,
 )
-from astica_sync.local.image.prepare.judge_size import judge_source
+from astica_sync.local.image.prepare.judge_size import TooLarge, judge_source
 from astica_sync.local.image.strict_png import check_png
 
 _ORIENTATION = 0x0112
@@ -41,14 +42,22 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8])
 # Tags of TIFF 6.0 and of DNG.
 _SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC, _DNG_VERSION = 254, 259, 262, 50706
 _JPEG_COMPRESSIONS = (6, 7)
-_FIRST = "the first of several images"
 
 
 class NotConvertible(Exception):
     """The image cannot be converted; the text is the reason and what to do."""
+
+
+class AboveLimits(Exception):
+    """The image is above a limit of the service; ``found`` says which."""
+
+    def __init__(self, found: TooLarge) -> None:
+        super().__init__(found.limit)
+        self.found = found
 
 
 class TooManyPixels(Exception):
@@ -64,6 +73,8 @@ class SourceImage:
     """The first image of a file, decoded and upright, in the colours of the file."""
 
     image: Image.Image
+    sides: tuple[int, int]
+    """Width and height of the whole image, upright; ``image`` may have a fraction of its pixels."""
     profile: bytes | None
     lossless: bool
     """Whether the file holds exactly the pixels that were saved."""
@@ -85,29 +96,41 @@ class _Opened:
     profile: bytes | None = None
     inverted: bool = False
     frame: int = 1
+    whole: tuple[int, int] | None = None
+    """Width and height of the whole image, where ``size`` is that of a fraction of its pixels."""
 
 
 def open_source(data: bytes, word: str, most_pixels: int | None, recipe: Recipe) -> SourceImage:
     """The image of a file of the format that ``word`` names, see ``core.recipe``: the first, or that of ``frame``.
 
     Raises:
-        NotConvertible, TooManyPixels: it is not decoded.
+        NotConvertible, AboveLimits, TooManyPixels: it is not decoded.
         Exception: whatever the bytes provoke.
     """
     if word not in _OPENERS:
         raise NotConvertible(not_converted("an image that is not converted"))
-    opened = _OPENERS[word](data, recipe.frame)
+    opened = _OPENERS[word](data, recipe)
     width, height = opened.size
-    if reason := judge_source(width, height, recipe):
-        raise NotConvertible(reason)
+    match judge_source(width, height, recipe):
+        case TooLarge() as found:
+            raise AboveLimits(found)
+        case str() as reason:
+            raise NotConvertible(reason)
     if most_pixels is not None and width * height > most_pixels:
         raise TooManyPixels(width * height)
     image = opened.decode()
-    notes = [f"image {opened.frame} of several" if opened.frame > 1 else _FIRST] if opened.several else []
+    notes = [name_frame(opened.frame)] if opened.several else []
     if not opened.turned and (turn := _TURNS.get(_read_orientation(image))) is not None:
         image = image.transpose(turn)
         notes.append("turned upright")
-    return SourceImage(image, opened.profile, opened.lossless, opened.inverted, notes)
+        if turn in _LYING and opened.whole is not None:
+            opened.whole = opened.whole[1], opened.whole[0]
+    return SourceImage(image, opened.whole or image.size, opened.profile, opened.lossless, opened.inverted, notes)
+
+
+def name_frame(number: int) -> str:
+    """What is said of an image of several."""
+    return f"image {number} of several" if number > 1 else "the first of several images"
 
 
 def _read_orientation(image: Image.Image) -> int:
@@ -136,7 +159,7 @@ def _seek(opened: ImageFile.ImageFile, frame: int) -> int:
     return frame
 
 
-def _open_heic(data: bytes, _frame: int) -> _Opened:
+def _open_heic(data: bytes, recipe: Recipe) -> _Opened:
     _refuse_cut_off(is_cut_off(data))
     try:
         import pi_heif
@@ -147,29 +170,31 @@ def _open_heic(data: bytes, _frame: int) -> _Opened:
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
     images = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
-    # The one that a viewer shows, which need not be the first.
-    opened: Any = images[images.primary_index]
+    # The first is the one that a viewer shows, wherever it stands; the others follow in the order of the file.
+    places = sorted(range(len(images)), key=lambda place: place != images.primary_index)
+    frame = min(recipe.frame, len(places))
+    opened: Any = images[places[frame - 1]]
 
     def decode() -> Image.Image:
         # A copy: the decoder frees its pixels with ``opened``, whatever still points to them.
         return Image.frombytes(opened.mode, opened.size, opened.data, "raw", opened.mode, opened.stride)
 
     profile = opened.info.get("icc_profile")
-    return _Opened(opened.size, decode, lossless=False, several=len(images) > 1, turned=True, profile=profile)
+    return _Opened(opened.size, decode, False, len(images) > 1, turned=True, profile=profile, frame=frame)
 
 
-def _open_avif(data: bytes, frame: int) -> _Opened:
+def _open_avif(data: bytes, recipe: Recipe) -> _Opened:
     _refuse_cut_off(is_cut_off(data))
     if not features.check("avif"):
         raise NotConvertible(needs_extra("AVIF image", "Pillow 11.3 or later", "avifdec IMAGE.avif IMAGE.jpg"))
     # Older versions of Pillow lack the module.
     plugin: Any = importlib.import_module("PIL.AvifImagePlugin")
-    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False, frame=frame)
+    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False, frame=recipe.frame)
 
 
-def _open_webp(data: bytes, frame: int) -> _Opened:
+def _open_webp(data: bytes, recipe: Recipe) -> _Opened:
     lossless = b"VP8L" in _webp_chunks(data)
-    return _open_by_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), lossless=lossless, frame=frame)
+    return _open_by_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), lossless=lossless, frame=recipe.frame)
 
 
 def _webp_chunks(data: bytes) -> list[bytes]:
@@ -186,9 +211,9 @@ def _webp_chunks(data: bytes) -> list[bytes]:
     return kinds
 
 
-def _open_tiff(data: bytes, frame: int) -> _Opened:
+def _open_tiff(data: bytes, recipe: Recipe) -> _Opened:
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
-    frame = _seek(image, frame)
+    frame = _seek(image, recipe.frame)
     tags = image.tag_v2
     # Raw photos of most cameras are a TIFF whose first page is a small preview.
     if _DNG_VERSION in tags or int(tags.get(_SUBFILE_TYPE, 0)) & 1:
@@ -205,26 +230,30 @@ def _open_tiff(data: bytes, frame: int) -> _Opened:
     return opened
 
 
-def _open_bmp(data: bytes, _frame: int) -> _Opened:
+def _open_bmp(data: bytes, _recipe: Recipe) -> _Opened:
     return _open_by_pillow(BmpImagePlugin.BmpImageFile(io.BytesIO(data)), lossless=True)
 
 
-def _open_gif(data: bytes, frame: int) -> _Opened:
-    return _open_by_pillow(GifImagePlugin.GifImageFile(io.BytesIO(data)), lossless=True, frame=frame)
+def _open_gif(data: bytes, recipe: Recipe) -> _Opened:
+    return _open_by_pillow(GifImagePlugin.GifImageFile(io.BytesIO(data)), lossless=True, frame=recipe.frame)
 
 
-def _open_jpeg2000(data: bytes, _frame: int) -> _Opened:
+def _open_jpeg2000(data: bytes, _recipe: Recipe) -> _Opened:
     _refuse_cut_off(is_codestream_cut_off(data))
     opened = _open_by_pillow(Jpeg2KImagePlugin.Jpeg2KImageFile(io.BytesIO(data)), lossless=False)
     opened.profile = find_profile(data)
     return opened
 
 
-def _open_jpeg(data: bytes, _frame: int) -> _Opened:
+def _open_jpeg(data: bytes, _recipe: Recipe) -> _Opened:
+    return _open_strictly(data, JpegImagePlugin.JpegImageFile(io.BytesIO(data)))
+
+
+def _open_strictly(data: bytes, image: ImageFile.ImageFile) -> _Opened:
     # Imported here, with numpy: few images need it.
     from astica_sync.local.image.strict_jpeg import NotSupported, find_damage
 
-    opened = _open_by_pillow(JpegImagePlugin.JpegImageFile(io.BytesIO(data)), lossless=False)
+    opened = _open_by_pillow(image, lossless=False)
     decode = opened.decode
 
     def decode_strictly() -> Image.Image:
@@ -240,14 +269,41 @@ def _open_jpeg(data: bytes, _frame: int) -> _Opened:
     return opened
 
 
-def _open_16_bits(data: bytes, _frame: int) -> _Opened:
+def _open_oversized(data: bytes, recipe: Recipe) -> _Opened:
+    """A PNG or JPEG; a JPEG at a fraction of its size, where that is at least twice the side that is asked for."""
+    if sniff(data) == "png":
+        return _open_png(data)
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    opened = _open_strictly(data, image)
+    opened.whole = image.size
+    share = recipe.max_side / max(image.size)
+    if 0 < share < 1:
+        image.draft(None, (2 * math.ceil(share * image.width), 2 * math.ceil(share * image.height)))
+        opened.size = image.size
+    return opened
+
+
+def _open_png(data: bytes) -> _Opened:
     image = PngImagePlugin.PngImageFile(io.BytesIO(data))
     opened = _open_by_pillow(image, lossless=True)
+    # Of an animation the image that programs show that know nothing of it, as the service may.
     opened.several = False
+    load = opened.decode
 
     def decode() -> Image.Image:
         check_png(data)
-        image.load()
+        return load()
+
+    opened.decode = decode
+    return opened
+
+
+def _open_16_bits(data: bytes, _recipe: Recipe) -> _Opened:
+    opened = _open_png(data)
+    load = opened.decode
+
+    def decode() -> Image.Image:
+        image = load()
         clear = image.info.get("transparency")
         if isinstance(clear, tuple):
             # Pillow keeps the upper half of each value of a pixel, but not of this one.
@@ -263,7 +319,7 @@ def _refuse_cut_off(cut_off: bool) -> None:
         raise NotConvertible(broken(TRUNCATED))
 
 
-_OPENERS: dict[str, Callable[[bytes, int], _Opened]] = {
+_OPENERS: dict[str, Callable[[bytes, Recipe], _Opened]] = {
     "heic": _open_heic,
     "avif": _open_avif,
     "webp": _open_webp,
@@ -274,4 +330,5 @@ _OPENERS: dict[str, Callable[[bytes, int], _Opened]] = {
     "cmyk": _open_jpeg,
     "jpeg": _open_jpeg,
     "16bit": _open_16_bits,
+    OVERSIZED: _open_oversized,
 }

@@ -10,18 +10,23 @@ import os
 
 from PIL import Image, PngImagePlugin
 
-from astica_sync.core.recipe import Recipe
+from astica_sync.core.recipe import OVERSIZED, Recipe
 from astica_sync.local.image.decoder_process import check_image
-from astica_sync.local.image.format import broken, dimensions, not_converted, preparable
+from astica_sync.local.image.format import broken, dimensions, exceeds_limits, not_converted, preparable
 from astica_sync.local.image.prepare.encode import encode
-from astica_sync.local.image.prepare.first_jpeg import cut_first
-from astica_sync.local.image.prepare.open_source import NotConvertible, TooManyPixels, open_source
+from astica_sync.local.image.prepare.jpeg_of_several import cut_image
+from astica_sync.local.image.prepare.judge_size import name_limit
+from astica_sync.local.image.prepare.open_source import (
+    AboveLimits,
+    NotConvertible,
+    TooManyPixels,
+    name_frame,
+    open_source,
+)
 from astica_sync.local.image.prepare.plain_colours import make_plain
 from astica_sync.local.image.prepare.preparer import LIGHT
 from astica_sync.local.image.worker_pool import HEAVY_PIXELS
 from astica_sync.local.image.worker_process import run
-
-_FIRST = "the first of several images, byte for byte"
 
 
 def convert(data: bytes, most_pixels: int | None, recipe: Recipe) -> tuple[dict[str, object], bytes]:
@@ -30,16 +35,19 @@ def convert(data: bytes, most_pixels: int | None, recipe: Recipe) -> tuple[dict[
     notes = []
     try:
         if word == "mpo":
-            data, word = _take_first(data), "jpeg"
+            data, word, which = _take_image(data, recipe.frame)
             sides = dimensions(data)
-            if sides is None or not 0 < recipe.max_side < max(sides):
-                return {"notes": [_FIRST], "source": sides}, data
-            notes.append("the first of several images")
+            if word != OVERSIZED and not (sides and 0 < recipe.max_side < max(sides)):
+                return {"notes": [f"{which}, byte for byte"], "source": sides}, data
+            notes.append(which)
+        if word == OVERSIZED and not recipe.max_side:
+            return {"above": name_limit(len(data), dimensions(data))}, b""
         source = open_source(data, word, most_pixels, recipe)
         image, changes = make_plain(source, recipe.background)
-        sides = image.size
-        image, resized = _limit_side(image, recipe.max_side)
+        image, resized = _limit_side(image, source.sides, recipe.max_side)
         encoded, more = encode(image, lossless=source.lossless, quality=recipe.quality)
+    except AboveLimits as above:
+        return {"above": above.found.limit}, b""
     except TooManyPixels as heavy:
         return {"pixels": heavy.pixels}, b""
     except NotConvertible as refusal:
@@ -48,26 +56,31 @@ def convert(data: bytes, most_pixels: int | None, recipe: Recipe) -> tuple[dict[
         return {"reason": not_converted("its conversion takes too much memory")}, b""
     except Exception as error:  # noqa: BLE001 - decoders raise whatever the bytes provoke
         return {"reason": broken(_one_line(str(error) or type(error).__name__))}, b""
-    return {"notes": [*notes, *source.notes, *changes, *resized, *more], "source": sides}, encoded
+    return {"notes": [*notes, *source.notes, *changes, *resized, *more], "source": source.sides}, encoded
 
 
-def _limit_side(image: Image.Image, most: int) -> tuple[Image.Image, list[str]]:
-    """The image with ``most`` pixels on its longer side, where it has more and ``most`` is not 0."""
-    longer = max(image.size)
+def _limit_side(image: Image.Image, sides: tuple[int, int], most: int) -> tuple[Image.Image, list[str]]:
+    """The image of these dimensions with ``most`` pixels on its longer side, where it has more and ``most`` is not
+    0."""
+    longer = max(sides)
     if not 0 < most < longer:
         return image, []
-    width, height = (max(1, round(side * most / longer)) for side in image.size)
-    note = f"made smaller, from {image.width} x {image.height} pixels"
+    width, height = (max(1, round(side * most / longer)) for side in sides)
+    note = f"made smaller, from {sides[0]} x {sides[1]} pixels"
     return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0), [note]
 
 
-def _take_first(data: bytes) -> bytes:
-    """The first image of several, byte for byte."""
-    image = cut_first(data)
-    reason = broken("image file is truncated") if image is None else check_image(image)
-    if image is None or reason is not None:
+def _take_image(data: bytes, frame: int) -> tuple[bytes, str, str]:
+    """One image of several, byte for byte, the word for it, which is "jpeg" where the service takes it, and which one
+    it is."""
+    image, number = cut_image(data, frame)
+    if image is None:
+        raise NotConvertible(broken("image file is truncated"))
+    if exceeds_limits(len(image), dimensions(image)):
+        return image, OVERSIZED, name_frame(number)
+    if reason := check_image(image):
         raise NotConvertible(reason)
-    return image
+    return image, "jpeg", name_frame(number)
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from astica_sync.local.image.format import (
     not_converted,
     preparable,
 )
-from astica_sync.local.image.prepare.judge_size import judge_converted
+from astica_sync.local.image.prepare.judge_size import TooLarge, judge_converted
 from astica_sync.local.image.worker_pool import (
     HEAVY_PIXELS,
     WORKER_MEMORY,
@@ -31,6 +31,8 @@ SECONDS = 60.0
 """Processor time for one image: three times that of a check, as it is decoded and encoded."""
 MAX_SOURCE_BYTES = 256 * 1024 * 1024
 """A larger file is not read for it."""
+
+_TRIALS = 5
 
 LIGHT, ANY_SIZE = b"\0", b"\1"
 """The first byte of a request: whether an image of many pixels is to be converted as well. The text of the recipe
@@ -97,19 +99,38 @@ class Preparer:
                 raise ImageRejected(reason)
 
     def _prepare(self, data: bytes, recipe: Recipe) -> Prepared | str:
-        """The image, or why it is not converted."""
+        """The image, or why it is not converted; of one above the limits the setting that makes it fit."""
         if preparable(data) not in recipe.formats:
             return describe(data[:HEAD_BYTES], len(data))
         if len(data) > MAX_SOURCE_BYTES:
             return not_converted(f"{len(data) / 1e6:.1f} MB, too large to be converted")
         try:
+            found = self._convert_again(data, recipe)
+            return self._find_setting(data, recipe, found) if isinstance(found, TooLarge) else found
+        except WorkerKilled as death:
+            return broken(str(death))
+
+    def _find_setting(self, data: bytes, recipe: Recipe, found: TooLarge) -> str:
+        """The reason against an image that is too large, with a ``max_side`` by which it was found to fit."""
+        limit = found.limit
+        for _ in range(_TRIALS):
+            match self._convert_again(data, replace(recipe, max_side=found.side)):
+                case Prepared():
+                    return TooLarge(limit, found.side).with_setting()
+                case TooLarge() as smaller if smaller.side < found.side:
+                    found = smaller
+                case str() as reason:
+                    return reason
+                case _:
+                    break
+        return TooLarge(limit).without_setting()
+
+    def _convert_again(self, data: bytes, recipe: Recipe) -> Prepared | TooLarge | str:
+        try:
             return self._convert(data, recipe)
         except WorkerKilled:
             # Perhaps the machine was short of memory for another reason: try once more.
-            try:
-                return self._convert(data, recipe)
-            except WorkerKilled as death:
-                return broken(str(death))
+            return self._convert(data, recipe)
 
     def convert(self, data: bytes) -> bytes:
         """What is sent of an image: itself, where its format is not converted.
@@ -117,7 +138,7 @@ class Preparer:
         Raises:
             As ``prepare``.
         """
-        return self.prepare(data).data if preparable(data) in self.recipe.formats else data
+        return self.prepare(data).data if self.recipe.converts(preparable(data)) else data
 
     def prepare_file(self, files: FileSystem, path: Path) -> Prepared:
         """As ``prepare``, for a file.
@@ -131,7 +152,7 @@ class Preparer:
                 raise ImageRejected(not_converted(f"{size / 1e6:.1f} MB, too large to be converted"))
             return self.prepare(b"".join(files.chunks(file)))
 
-    def _convert(self, data: bytes, recipe: Recipe) -> Prepared | str:
+    def _convert(self, data: bytes, recipe: Recipe) -> Prepared | TooLarge | str:
         head = recipe.text.encode() + b"\n"
         try:
             answer = self._workers.ask(b"".join((LIGHT, head, data)), 0)
@@ -143,6 +164,8 @@ class Preparer:
         found = _parse_head(answer)
         if "reason" in found:
             return str(found["reason"])
+        if "above" in found:
+            return TooLarge(str(found["above"]))
         image = answer[answer.index(b"\n") + 1 :]
         sides = dimensions(image)
         if sides is None:
