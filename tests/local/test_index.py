@@ -342,6 +342,17 @@ def test_a_recipe_that_makes_images_otherwise_makes_no_file_to_be_read_again(ind
     assert checked() < before and index.prepared() == {}
 
 
+def test_what_goes_on_being_converted_is_not_read_again_where_other_formats_change(index: Index, path: Path) -> None:
+    """As after an upgrade to a version that converts one more format."""
+    other = "d" * 32
+    index.note_recipe(Recipe(frozenset({"webp", "tiff"})))
+    index.change([], [file(CAN, "c.tif", C), file(CAN, "d.webp", other)], [], [(C, "tiff"), (other, "webp")])
+    assert index.note_recipe(Recipe(frozenset({"tiff", "oversized"}))) and index.prepared() == {C: "tiff"}
+    query = "SELECT name FROM file WHERE checked_ns = 0 AND content IN (?, ?)"
+    assert sqlite3.connect(path).execute(query, (C, other)).fetchall() == [(b"d.webp",)]
+    assert not index.note_recipe(Recipe(frozenset({"tiff", "oversized"})))
+
+
 def test_a_process_keeps_its_recipe_while_another_one_scans_with_other_settings(index: Index, path: Path) -> None:
     index.note_recipe(BY_RECIPE)
     with Index(path) as other:
