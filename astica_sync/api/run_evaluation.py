@@ -73,7 +73,11 @@ class Evaluating:
         images, unknown = select_known(found.images, known_classes)
         sources = [TrainingData("", {content: (name, path) for content, name, path in scan_images(session)})]
         sources += [TrainingData(name, trained_on) for name, (_, trained_on) in data.items()]
-        with contextlib.closing(self.runner.open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+        recipe = session.local.preparer.recipe
+        with (
+            contextlib.closing(self.runner.open_cache()) as cache,
+            contextlib.closing(Rasterizer(recipe)) as rasterizer,
+        ):
             session.listener.phase("Comparing the held-out images with those of the versions")
             fingerprints = Fingerprints(cache, rasterizer)
             own = fingerprints.of_all((image.content, image.path) for image in images)

@@ -102,7 +102,11 @@ class Splitting:
         """The files of the store with the group of each, and the group of each content; ``held`` are contents and files
         of held-out images."""
         session = self.runner.session
-        with contextlib.closing(self.runner.open_cache()) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+        recipe = session.local.preparer.recipe
+        with (
+            contextlib.closing(self.runner.open_cache()) as cache,
+            contextlib.closing(Rasterizer(recipe)) as rasterizer,
+        ):
             own = [(content, path) for content, _, path in images]
             prints = Fingerprints(cache, rasterizer).of_all([*own, *held])
         group_of = dict(zip(prints, group_similar(list(prints.values())), strict=True))

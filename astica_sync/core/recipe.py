@@ -1,7 +1,7 @@
 """What is done with images that the service does not take as they are: the recipe by which they are converted."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PREPARABLE: tuple[tuple[str, str], ...] = (
@@ -82,6 +82,11 @@ class Recipe:
         """What makes this recipe's images others than the default recipe's: "" where nothing does. It is a part of
         the uid of every converted image. The formats are none: they decide which images are converted, and not how."""
         return " ".join(f"{name}={value}" for name, value, default in self._values() if value != default)
+
+    @property
+    def look(self) -> str:
+        """The part of the identity that changes what is seen on an image, and not only how fine it is."""
+        return replace(self, max_side=0, quality=95).identity
 
     @property
     def text(self) -> str:

@@ -17,7 +17,7 @@ from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.rasterizer import Rasterizer
-from astica_sync.training.feature_table import FeatureTable
+from astica_sync.training.feature_table import FeatureTable, name_features
 
 _BATCH = 512
 
@@ -48,14 +48,17 @@ class ImageDescriber:
         self, extractor: Extractor, files: dict[str, Path], on_progress: Callable[[int], None]
     ) -> None:
         """What no worker has made is made by the table."""
+        recipe = self.rasterizer.recipe
+        name = name_features(extractor.name, recipe)
         missing = dict(files)
         contents = list(files)
         for start in range(0, len(contents), _BATCH):
-            for content in self.cache.find(extractor.name, contents[start : start + _BATCH]):
+            for content in self.cache.find(name, contents[start : start + _BATCH]):
                 del missing[content]
         known = len(files) - len(missing)
         work: FileWork[bytes] = FileWork(
-            partial(describe_shard, extractor_name=extractor.name), lambda content, path: read_content(path, content)
+            partial(describe_shard, extractor_name=extractor.name, recipe=recipe),
+            lambda content, path: read_content(path, content),
         )
         made: dict[str, bytes] = {}
         with contextlib.closing(self.executor.run(work, missing)) as results:
@@ -64,7 +67,7 @@ class ImageDescriber:
                     made[content] = row
                     on_progress(done)
                     if len(made) == _BATCH:
-                        self.cache.put(extractor.name, made)
+                        self.cache.put(name, made)
                         made.clear()
             finally:
-                self.cache.put(extractor.name, made)
+                self.cache.put(name, made)

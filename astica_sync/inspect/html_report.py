@@ -11,6 +11,7 @@ from pathlib import Path
 from astica_sync.clock import local_time
 from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.core.hidden_characters import split_hidden
+from astica_sync.core.recipe import Recipe
 from astica_sync.inspect.findings import KINDS, SURE_KINDS, Finding
 from astica_sync.inspect.inspect_store import Inspection
 from astica_sync.local.image.rasterizer import Rasterizer
@@ -30,10 +31,10 @@ img { width: 128px; height: 128px; object-fit: contain; background: rgba(128,128
 """
 
 
-def write_html(inspection: Inspection, now: float, store: Path) -> str:
-    """The report; ``now`` is in seconds since the epoch. Its commands name the files of the store by their whole paths,
-    since it is read anywhere."""
-    with contextlib.closing(Rasterizer()) as rasterizer:
+def write_html(inspection: Inspection, now: float, store: Path, recipe: Recipe) -> str:
+    """The report; ``now`` is in seconds since the epoch, and ``recipe`` says how images are converted. Its commands
+    name the files of the store by their whole paths, since it is read anywhere."""
+    with contextlib.closing(Rasterizer(recipe)) as rasterizer:
         return "".join(_page(inspection, now, store, rasterizer))
 
 

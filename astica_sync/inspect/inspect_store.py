@@ -103,10 +103,15 @@ def inspect_store(
             files.setdefault(held.content, held.path)
     findings = [find_no_image(problem.path, problem.reason) for problem in local.index.problems()]
     state = local.layout.state
-    with contextlib.closing(ImageFactsCache(state / CACHE)) as cache, contextlib.closing(Rasterizer()) as rasterizer:
+    recipe = local.preparer.recipe
+    maybe_converted = {*local.index.prepared(), *(image.content for image in images if image.held_out)}
+    with (
+        contextlib.closing(ImageFactsCache(state / CACHE, recipe=recipe.identity, converted=maybe_converted)) as cache,
+        contextlib.closing(Rasterizer(recipe)) as rasterizer,
+    ):
         check = partial(check_as_sent, local.decoder, local.preparer)
         work: FileWork[ImageFacts | str] = FileWork(
-            partial(measure_shard, recipe=local.preparer.recipe),
+            partial(measure_shard, recipe=recipe),
             lambda content, path: read_content(path, content),
             lambda content, path: measure_image(path, content, rasterizer, check),
         )

@@ -34,7 +34,7 @@ class _Tools:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.rasterizer = Rasterizer(workers=1)
+        self.rasterizer = Rasterizer(recipe, workers=1)
         self.decoder = Decoder(workers=1)
         self.preparer = Preparer(recipe, workers=1)
 
@@ -92,13 +92,13 @@ def measure_shard(shard: Shard, recipe: Recipe) -> dict[str, ImageFacts | None]:
         }
 
 
-def describe_shard(shard: Shard, extractor_name: str) -> dict[str, bytes | None]:
+def describe_shard(shard: Shard, extractor_name: str, recipe: Recipe) -> dict[str, bytes | None]:
     """The features of images, as the cache has them. What cannot be decoded is left to the machine that asked."""
     extractor = _extractor()
     found: dict[str, bytes | None] = {}
     if extractor.name != extractor_name:
         return found
-    with _tools(Recipe()) as tools, ThreadPoolExecutor(_THREADS) as pool:
+    with _tools(recipe) as tools, ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(shard), _BATCH):
             batch = shard[start : start + _BATCH]
             pixels = {}

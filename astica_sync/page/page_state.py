@@ -110,11 +110,13 @@ class Page:
         self.decoder, self.preparer, self.thumbnailer = Decoder(), Preparer(facts.recipe), Thumbnailer()
         self.shown: ShownImages = ShownImages(self.load_image, self._backup.prepared, self.preparer)
         self.thumbnails: ThumbnailQueue = ThumbnailQueue(self.thumbnailer, cache, self.shown.load)
-        self.preview: LivePreview = LivePreview(layout.state / FOLDER / "features.db", self.shown.find, network)
+        self.preview: LivePreview = LivePreview(
+            layout.state / FOLDER / "features.db", self.shown.find, network, facts.recipe
+        )
         answers = StoredAnswers(layout.detections_db, facts.model_id)
         self.versions: VersionFilter = VersionFilter(self.version_history, answers, facts.model_id)
         kept = layout.state / FOLDER / "kept-groups.jsonl"
-        self.queues: QueueFinder = QueueFinder(layout.root, layout.detections_db, kept, self.held_out)
+        self.queues: QueueFinder = QueueFinder(layout.root, layout.detections_db, kept, self.held_out, facts.recipe)
         self.service: ServiceThread = ServiceThread(layout.root)
         self.changes: ChangeThread = ChangeThread(layout, layout.state / FOLDER, clock.now)
         self.line: Line = Line()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from astica_sync.core.recipe import Recipe
 from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.image.rasterizer import Rasterizer
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from astica_sync.features.extractor import Extractor
 
 _BATCH = 128
+
+
+def name_features(extractor: str, recipe: Recipe) -> str:
+    """What the cache calls the features that an extractor makes of images which this recipe converts."""
+    return f"{extractor} {recipe.look}" if recipe.look else extractor
 
 
 class FeatureTable:
@@ -65,7 +71,8 @@ class FeatureTable:
 
         found: dict[str, Floats] = {}
         size = 2 * self._extractor.length
-        for content, row in self._cache.find(self._extractor.name, batch).items():
+        name = name_features(self._extractor.name, self._rasterizer.recipe)
+        for content, row in self._cache.find(name, batch).items():
             values = np.frombuffer(row, np.float16) if len(row) == size else np.full(1, np.nan, np.float16)
             # What a damaged cache has is made again.
             if np.isfinite(values).all():
@@ -76,9 +83,7 @@ class FeatureTable:
         if read:
             # Half precision is kept, so that a row from the cache is the row that was made.
             made = self._extractor.extract(np.stack(list(read.values()))).astype(np.float16)
-            self._cache.put(
-                self._extractor.name, {content: row.tobytes() for content, row in zip(read, made, strict=True)}
-            )
+            self._cache.put(name, {content: row.tobytes() for content, row in zip(read, made, strict=True)})
             found.update(zip(read, made.astype(np.float32), strict=True))
         return found
 

@@ -44,8 +44,8 @@ class Fingerprints:
         """The contents of images that could not be decoded, so that nothing is known of what they look like."""
 
     def of_all(self, images: Iterable[tuple[str, Path]]) -> dict[str, bytes]:
-        """The fingerprint of each content; empty where it has no contrast, or is in ``unread``. ``images`` are content
-        hashes and files."""
+        """The fingerprint of each content, as the image is sent; empty where it has no contrast, or is in ``unread``.
+        ``images`` are content hashes and files."""
         from astica_sync.likeness.small_picture import decode
 
         found: dict[str, bytes] = {}
@@ -53,7 +53,7 @@ class Fingerprints:
         for content, path in images:
             if content in found:
                 continue
-            cached = self._cache.fingerprint(content)
+            cached = self._cache.fingerprint(self._name_in_cache(content))
             found[content] = cached if cached and decode(cached) is not None else b""
             if not found[content]:
                 # An empty one is made again: the file may have been damaged then. So is one of an earlier version.
@@ -68,10 +68,14 @@ class Fingerprints:
                         self.unread.add(content)
                     elif made:
                         # The cache is for this thread alone.
-                        self._cache.put_fingerprint(content, made)
+                        self._cache.put_fingerprint(self._name_in_cache(content), made)
                     done += 1
                     self._on_progress(done)
         return found
+
+    def _name_in_cache(self, content: str) -> str:
+        look = self._rasterizer.recipe.look
+        return f"{content} {look}" if look else content
 
     def _make(self, image: tuple[str, Path]) -> bytes | None:
         raster = self._rasterizer.render_file(image[1], _DECODED_SIDE, square=True)

@@ -55,3 +55,21 @@ def test_half_an_image_of_another_format_is_named(shell: Shell, album: Path, wor
     assert found["paths"] == [f"Can/{path.name}"]
     # The reason is that of the conversion.
     assert "broken image" in found["text"] and "it cannot be decoded" not in found["text"]
+
+
+def test_what_another_recipe_makes_is_looked_at_again_and_the_rest_is_not(shell: Shell, album: Path) -> None:
+    photos = real_photos()
+    for name, pages in (("one", (4, 5)), ("other", (6, 5))):
+        first, second = (photos[page] for page in pages)
+        first.save(album / "Can" / f"{name}.tiff", save_all=True, append_images=[second])
+    before = inspected(shell, album)
+    assert "duplicate" not in kinds(before)
+    (album / "astica-sync.toml").write_text("frame = 2\n")
+    found = inspected(shell, album)
+    assert kinds(found)["duplicate"] == [["Can/one.tiff", "Can/other.tiff"]]
+    assert found["looked_at"] == 2
+    (album / "astica-sync.toml").write_text("frame = 2\nmax_side = 20\n")
+    assert "tiny" in kinds(inspected(shell, album)), "as large as what is sent"
+    (album / "astica-sync.toml").write_text("")
+    again = inspected(shell, album)
+    assert "duplicate" not in kinds(again) and again["looked_at"] == 0

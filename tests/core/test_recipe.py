@@ -33,6 +33,11 @@ def test_what_is_above_the_limits_is_converted_where_a_side_is_set() -> None:
     assert Recipe().converts("webp") and not Recipe().converts(None)
 
 
+def test_sides_and_quality_do_not_change_what_is_seen() -> None:
+    assert Recipe(max_side=800, quality=40).look == Recipe().look == ""
+    assert Recipe(max_side=800, background="#000000", frame=2).look == "background=#000000 frame=2"
+
+
 def test_every_format_has_a_name_for_messages() -> None:
     assert FORMAT_NAMES.keys() == set(WORDS) and set(WORDS) >= TAKEN_AS_THEY_ARE
 

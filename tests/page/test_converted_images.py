@@ -203,7 +203,7 @@ def test_a_dropped_original_may_be_larger_than_what_can_be_sent(page: PageClient
 
 
 def test_one_above_the_limits_is_shown_and_taken_where_a_side_is_set(shell: Shell, photo_store: Path) -> None:
-    long = picture().resize((16_200, 40))
+    long = picture().resize((16_200, 400))
     file = io.BytesIO()
     long.save(file, "PNG")
     put(photo_store, "long.png", file.getvalue())

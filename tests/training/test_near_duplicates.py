@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
+from astica_sync.core.recipe import Recipe
 from astica_sync.likeness.small_picture import decode
 from astica_sync.local.db.detections import Detections
 from astica_sync.local.image.raster_process import render
@@ -210,3 +211,41 @@ def test_a_fingerprint_is_made_once(rasterizer: Rasterizer, tmp_path: Path) -> N
         path.unlink()
         assert Fingerprints(cache, rasterizer).of_all([("a", path)]) == {"a": first["a"]}
     assert decode(first["a"]) is not None and first["b"] == b""
+
+
+def save_pages(path: Path, *pages: int) -> tuple[str, Path]:
+    """A TIFF with these scenes as its pages."""
+    first, *others = [scene(number) for number in pages]
+    first.save(path, save_all=True, append_images=others)
+    return path.stem, path
+
+
+def test_what_is_compared_is_what_the_recipe_makes(tmp_path: Path) -> None:
+    """Also where the cache has what another recipe made."""
+    files = [save_pages(tmp_path / f"{name}.tiff", *pages) for name, *pages in (("a", 1, 2), ("b", 1, 3), ("c", 4, 3))]
+    with contextlib.closing(Detections(tmp_path / "detections.db")) as cache:
+        for recipe, groups in (
+            (Recipe(), [0, 0, 1]),
+            (Recipe(frame=2), [0, 1, 1]),
+            (Recipe(frame=2, max_side=90, quality=80), [0, 1, 1]),
+            (Recipe(), [0, 0, 1]),
+        ):
+            with contextlib.closing(Rasterizer(recipe, workers=1)) as rasterizer:
+                prints = Fingerprints(cache, rasterizer).of_all(files)
+            found = group_similar(list(prints.values()))
+            assert [found.index(one) for one in found] == [groups.index(one) for one in groups], recipe
+
+
+def test_the_background_of_the_recipe_is_what_transparent_images_are_compared_on(tmp_path: Path) -> None:
+    shape = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    ImageDraw.Draw(shape).rectangle((10, 20, 40, 50), fill=(255, 255, 255, 255))
+    flat = Image.new("RGB", (64, 64), (0, 0, 0))
+    flat.paste((255, 255, 255), (10, 20, 41, 51))
+    shape.save(tmp_path / "shape.webp", lossless=True)
+    flat.save(tmp_path / "flat.png")
+    files = [(name, tmp_path / name) for name in ("shape.webp", "flat.png")]
+    with contextlib.closing(Detections(tmp_path / "detections.db")) as cache:
+        for recipe, same in ((Recipe(), False), (Recipe(background="#000000"), True), (Recipe(), False)):
+            with contextlib.closing(Rasterizer(recipe, workers=1)) as rasterizer:
+                one, other = group_similar(list(Fingerprints(cache, rasterizer).of_all(files).values()))
+            assert (one == other) is same, recipe

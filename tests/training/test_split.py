@@ -199,3 +199,18 @@ def test_split_says_why_nothing_of_a_class_is_held_out(shell: Shell, store: Path
     shown = shell("split", "--to", tmp_path / "out", "--dry-run", "--store", store).out
     assert "Nothing of twins is held out, all 4 files stay: it has too few images that differ for this share; " in shown
     assert "twins/0.png is nearly the same picture as twins/1.png" in shown
+
+
+def test_pages_that_the_recipe_sends_decide_what_is_similar(shell: Shell, store: Path, tmp_path: Path) -> None:
+    """The first pages are all different pictures, the second ones all the same."""
+    pages = store / "pages"
+    pages.mkdir()
+    first, *others = [Image.open(path) for path in sorted(store.glob("*/*.png"))[:12:3]]
+    for number, page in enumerate(others):
+        page.save(pages / f"{number}.tiff", save_all=True, append_images=[first])
+        page.close()
+    first.close()
+    command = ("split", "--to", tmp_path / "out", "--share", "34%", "--dry-run", "--store", store)
+    assert "Nothing of pages is held out" not in shell(*command).out
+    (store / "astica-sync.toml").write_text("frame = 2\n")
+    assert "Nothing of pages is held out, all 3 files stay" in shell(*command).out

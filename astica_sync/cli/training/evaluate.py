@@ -117,7 +117,7 @@ def evaluate(
     if html is not None:
         from astica_sync.training.evaluation.html_report import write_html
 
-        write_report(html, write_html(evaluation, now))
+        write_report(html, write_html(evaluation, now, opened.session.local.preparer.recipe))
     if predictions is not None:
         write_predictions(predictions, evaluation)
     if as_json:

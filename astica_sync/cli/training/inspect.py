@@ -112,7 +112,7 @@ def inspect(
     if html is not None:
         from astica_sync.inspect.html_report import write_html
 
-        write_report(html, write_html(found, now, opened.layout.root))
+        write_report(html, write_html(found, now, opened.layout.root, opened.session.local.preparer.recipe))
     chosen = [one for one in found.findings if not only or one.kind in only]
     store_from_here = folder_from_here(opened.layout.root)
     if as_json:

@@ -5,7 +5,7 @@ one in memory."""
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -68,10 +68,14 @@ def _as_stored(facts: ImageFacts) -> tuple[object, ...]:
 class ImageFactsCache:
     """One connection to the cache, for the thread that opened it. What cannot be written is silently lost."""
 
-    def __init__(self, path: Path, seals: RowSeals | None = None) -> None:
-        """``seals`` are those of this user, by default with the secret in the state folder."""
+    def __init__(
+        self, path: Path, seals: RowSeals | None = None, *, recipe: str = "", converted: Container[str] = ()
+    ) -> None:
+        """``seals`` are those of this user, by default with the secret in the state folder. What was measured of the
+        images ``converted`` is that of what the recipe of this identity makes of them."""
         self._connection = open_cache(path, SCHEMA)
         self._seals = seals or RowSeals()
+        self._recipe, self._converted = recipe, converted
 
     def close(self) -> None:
         """Closes the connection."""
@@ -81,8 +85,8 @@ class ImageFactsCache:
         """What is known of images, by content hash."""
         query = "SELECT * FROM facts WHERE content IN (SELECT value FROM json_each(?))"
         return {
-            row[0]: ImageFacts._make(row[1:-1])
-            for row in self._rows(query, (json.dumps(list(contents)),))
+            row[0].partition(" ")[0]: ImageFacts._make(row[1:-1])
+            for row in self._rows(query, (json.dumps([self._name(content) for content in contents]),))
             # What a damaged cache has, or one of another user, is measured again.
             if all(isinstance(value, kind) for value, kind in zip(row[1:-1], _KINDS, strict=True))
             and self._seals.is_own(row[-1], "facts", *row[:-1])
@@ -90,7 +94,7 @@ class ImageFactsCache:
 
     def put(self, facts: Mapping[str, ImageFacts]) -> None:
         """Keeps what was measured, by content hash."""
-        rows = ((content, *_as_stored(one)) for content, one in facts.items())
+        rows = ((self._name(content), *_as_stored(one)) for content, one in facts.items())
         self._write(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             ((*row, self._seals.seal("facts", *row)) for row in rows),
@@ -102,9 +106,9 @@ class ImageFactsCache:
             "SELECT one, other, data, seal FROM fit JOIN json_each(?) AS pair"
             " ON one = json_extract(pair.value, '$[0]') AND other = json_extract(pair.value, '$[1]')"
         )
-        rows = self._rows(query, (json.dumps(list(pairs)),))
+        rows = self._rows(query, (json.dumps([self._names(pair) for pair in pairs]),))
         return {
-            (one, other): data
+            (one.partition(" ")[0], other.partition(" ")[0]): data
             for one, other, data, seal in rows
             if isinstance(data, bytes) and self._seals.is_own(seal, "fit", one, other, data)
         }
@@ -113,8 +117,18 @@ class ImageFactsCache:
         """Keeps how pairs of contents fit."""
         self._write(
             "INSERT OR REPLACE INTO fit VALUES (?, ?, ?, ?)",
-            ((*pair, data, self._seals.seal("fit", *pair, data)) for pair, data in fits.items()),
+            (
+                (*names, data, self._seals.seal("fit", *names, data))
+                for names, data in ((self._names(pair), data) for pair, data in fits.items())
+            ),
         )
+
+    def _names(self, pair: tuple[str, str]) -> tuple[str, str]:
+        return self._name(pair[0]), self._name(pair[1])
+
+    def _name(self, content: str) -> str:
+        """What a row about an image is kept under."""
+        return f"{content} {self._recipe}" if self._recipe and content in self._converted else content
 
     def _rows(self, query: str, values: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with contextlib.suppress(sqlite3.Error):

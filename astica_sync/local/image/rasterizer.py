@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import ImageRejected
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.format import dimensions, sniff
@@ -34,12 +35,24 @@ class Rasterizer:
     An image that is converted before it is sent is converted here as well, so that the raster is of what is sent.
     """
 
-    def __init__(self, *, workers: int = WORKERS, seconds: float = SECONDS, memory: int = WORKER_MEMORY) -> None:
-        """As ``ImageWorkers``."""
+    def __init__(
+        self,
+        recipe: Recipe | None = None,
+        *,
+        workers: int = WORKERS,
+        seconds: float = SECONDS,
+        memory: int = WORKER_MEMORY,
+    ) -> None:
+        """``recipe`` says how images are converted, by default the default recipe; the others as ``ImageWorkers``."""
         self._workers = ImageWorkers(
             "astica_sync.local.image.raster_process", workers=workers, seconds=seconds, memory=memory
         )
-        self._preparer = Preparer(usable_recipe(), workers=workers)
+        self._preparer = Preparer(usable_recipe(recipe), workers=workers)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How images are converted."""
+        return self._preparer.recipe
 
     @property
     def workers(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astica_sync.core.gallery.image_state import STATES, ImageState
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.features.descriptor import Floats
 from astica_sync.features.extractor import Extractor, load_extractor
@@ -79,8 +80,16 @@ class Neighbour:
 class LivePreview:
     """Follows the gallery in a thread of its own, which is started by the first call of ``follow``."""
 
-    def __init__(self, cache: Path, read: Callable[[str], bytes | None], network: Path | None = None) -> None:
-        """``read`` returns the bytes with a content hash, from any thread. ``network`` as ``load_extractor``."""
+    def __init__(
+        self,
+        cache: Path,
+        read: Callable[[str], bytes | None],
+        network: Path | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
+        """``read`` returns what is sent of the image with a content hash, converted by ``recipe``, from any thread.
+        ``network`` as ``load_extractor``."""
+        self._recipe = recipe
         self._cache, self._read, self._network = cache, read, network
         self._thread = GalleryThread("preview", self._work)
         self._using = threading.Lock()
@@ -126,7 +135,10 @@ class LivePreview:
             extractor = self._extractor if self._head is not None else None
         if extractor is None:
             return []
-        with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
+        with (
+            contextlib.closing(Rasterizer(self._recipe)) as rasterizer,
+            contextlib.closing(FeatureCache(self._cache)) as cache,
+        ):
             rows, known = FeatureTable(extractor, rasterizer, cache, self._read).rows([content])
         with self._using:
             head, contents = self._head, [one for one, good in zip(self._contents, self._known, strict=True) if good]
@@ -143,7 +155,10 @@ class LivePreview:
         return found[:most]
 
     def _work(self) -> None:
-        with contextlib.closing(Rasterizer()) as rasterizer, contextlib.closing(FeatureCache(self._cache)) as cache:
+        with (
+            contextlib.closing(Rasterizer(self._recipe)) as rasterizer,
+            contextlib.closing(FeatureCache(self._cache)) as cache,
+        ):
             for gallery in self._thread.galleries():
                 try:
                     self._train(gallery, rasterizer, cache)

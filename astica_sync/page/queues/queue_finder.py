@@ -9,6 +9,7 @@ import numpy as np
 import xxhash
 
 from astica_sync.core.gallery.image_state import STATES, ImageState
+from astica_sync.core.recipe import Recipe
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.jsonl import append_jsonl, read_jsonl
@@ -60,9 +61,11 @@ class _Closed(Exception):
 class QueueFinder:
     """Follows the gallery, from the first call of ``follow`` on. Other methods are for any thread."""
 
-    def __init__(self, store: Path, cache: Path, kept: Path, held_out: HeldOutFolders) -> None:
-        """``cache`` has the fingerprints, ``kept`` what the user wants to keep."""
+    def __init__(self, store: Path, cache: Path, kept: Path, held_out: HeldOutFolders, recipe: Recipe) -> None:
+        """``cache`` has the fingerprints, ``kept`` what the user wants to keep; ``recipe`` says how images are
+        converted."""
         self._store, self._cache, self._kept_file, self._held_out = store, cache, kept, held_out
+        self._recipe = recipe
         self._files = FileSystem(store)
         self._thread = GalleryThread("queues", self._work)
         self._compared: tuple[frozenset[str], list[list[str]], str] = frozenset(), [], ""
@@ -111,7 +114,7 @@ class QueueFinder:
             trouble, similar = "", list[list[str]]()
             there = [(content, path) for content, path in images.items() if path is not None]
             try:
-                similar = group_likes(there, self._cache, self._note_progress)
+                similar = group_likes(there, self._cache, self._recipe, self._note_progress)
             except AsticaSyncError as error:
                 trouble = error.text_with_hint
             self._compared = frozenset(images), similar, trouble

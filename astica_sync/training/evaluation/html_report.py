@@ -6,6 +6,7 @@ from html import escape
 
 from astica_sync.clock import local_time
 from astica_sync.core.evaluation.percent_text import percent
+from astica_sync.core.recipe import Recipe
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.training.evaluation.evaluate import Evaluation
 from astica_sync.training.evaluation.html_class_differences import class_differences
@@ -22,9 +23,9 @@ MAX_LISTED = 100
 """How many leaks, and how many failed images, are listed by name."""
 
 
-def write_html(evaluation: Evaluation, now: float) -> str:
-    """The report as HTML; ``now`` is in seconds since the epoch."""
-    with contextlib.closing(Rasterizer()) as rasterizer:
+def write_html(evaluation: Evaluation, now: float, recipe: Recipe | None = None) -> str:
+    """The report as HTML; ``now`` is in seconds since the epoch, and ``recipe`` says how images are converted."""
+    with contextlib.closing(Rasterizer(recipe)) as rasterizer:
         return "".join(_page(evaluation, now, rasterizer))
 
 

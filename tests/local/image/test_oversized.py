@@ -115,7 +115,7 @@ def test_without_the_setting_it_is_shown_as_it_is_and_refused_with_the_reason(pr
             check_as_sent(decoder, other, data)
 
 
-def test_what_no_setting_makes_fit_is_told_so(preparer: Preparer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_no_setting_makes_fit_is_refused_without_one(preparer: Preparer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astica_sync.local.image.prepare.judge_size.MAX_BYTES", 200)
     with pytest.raises(ImageRejected, match="more than the service's limit of 16000 on a side: convert it to PNG or"):
         preparer.prepare(FILES["long jpeg"])
