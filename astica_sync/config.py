@@ -17,7 +17,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from astica_sync.core.owned_classes import OwnedClasses
-from astica_sync.core.recipe import ALL, LARGEST_SIDE, NONE, SMALLEST_SIDE, Recipe, read_colour
+from astica_sync.core.recipe import ALL, LARGEST_SIDE, METADATA, NONE, SMALLEST_SIDE, Recipe, read_colour
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
@@ -159,6 +159,12 @@ def _colour(value: object) -> str:
     return read_colour(value if isinstance(value, str) else "")
 
 
+def _metadata(value: object) -> str:
+    if value not in METADATA:
+        raise ValueError("none or keep")
+    return str(value)
+
+
 LOWER, HIGHER, NEVER = "lower", "higher", "never"
 
 
@@ -256,6 +262,7 @@ SETTINGS = (
         _count,
         "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
+    Setting("metadata", None, NONE, _metadata, "Exif data of converted images: none, or keep date, place and camera"),
     Setting(
         "executor",
         "ASTICA_EXECUTOR",
@@ -292,6 +299,7 @@ class Settings:
     quality: int
     background: str
     frame: int
+    metadata: str
     executor: str
     sources: Mapping[str, str]
 
@@ -303,7 +311,8 @@ class Settings:
     @property
     def recipe(self) -> Recipe:
         """How images are converted before they are sent."""
-        return Recipe(Recipe.of(self.convert).formats, self.max_side, self.quality, self.background, self.frame)
+        formats = Recipe.of(self.convert).formats
+        return Recipe(formats, self.max_side, self.quality, self.background, self.frame, self.metadata)
 
 
 def load_settings(

@@ -189,6 +189,7 @@ HOMES: dict[str, set[str]] = {
     "PIL": {
         "local/image/decoder_process",
         "local/image/prepare/encode",
+        "local/image/prepare/kept_metadata",
         "local/image/prepare/open_source",
         "local/image/prepare/plain_colours",
         "local/image/prepare/prepare_process",

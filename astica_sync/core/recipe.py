@@ -28,7 +28,9 @@ FORMAT_NAMES = {word: word.upper() for word, _ in PREPARABLE} | {
 }
 """What messages call each format."""
 
-ALL, NONE = "all", "none"
+ALL, NONE, KEEP = "all", "none", "keep"
+METADATA = (NONE, KEEP)
+"""What of the metadata of an image a converted one keeps: nothing, or when, where and with what it was taken."""
 
 OVERSIZED = "oversized"
 TAKEN_AS_THEY_ARE = frozenset({"cmyk", "16bit", "mpo", OVERSIZED})
@@ -69,6 +71,8 @@ class Recipe:
     """The colour on which transparent images are laid, as #rrggbb."""
     frame: int = 1
     """Which image of a file that holds several, 1 for the one that viewers show; of one that holds fewer the last."""
+    metadata: str = NONE
+    """One of ``METADATA``."""
 
     @property
     def name(self) -> str:
@@ -86,7 +90,7 @@ class Recipe:
     @property
     def look(self) -> str:
         """The part of the identity that changes what is seen on an image, and not only how fine it is."""
-        return replace(self, max_side=0, quality=95).identity
+        return replace(self, max_side=0, quality=95, metadata=NONE).identity
 
     @property
     def text(self) -> str:
@@ -99,6 +103,7 @@ class Recipe:
             ("quality", self.quality, 95),
             ("background", self.background, "#ffffff"),
             ("frame", self.frame, 1),
+            ("metadata", self.metadata, NONE),
         )
 
     def converts(self, word: str | None) -> bool:
@@ -137,6 +142,7 @@ class Recipe:
             int(values.get("quality", "95")),
             read_colour(values.get("background", "white")),
             int(values.get("frame", "1")),
+            values.get("metadata", NONE),
         )
         # Also what a later version of the program may have written.
         if recipe.identity != " ".join(words) or not recipe.is_sound:
@@ -147,4 +153,4 @@ class Recipe:
     def is_sound(self) -> bool:
         """Whether an image can be made by it."""
         side = self.max_side == 0 or SMALLEST_SIDE <= self.max_side <= LARGEST_SIDE
-        return side and 1 <= self.quality <= 100 and self.frame >= 1
+        return side and 1 <= self.quality <= 100 and self.frame >= 1 and self.metadata in METADATA

@@ -112,7 +112,7 @@ def test_many_of_them_are_confirmed_and_until_then_nothing_is_sent(
     )
     refused = shell("push", "--store", store)
     assert refused.code != 0 and "astica-sync push --yes" in refused.out + refused.err
-    assert "set max_side, quality, background and frame" in refused.out + refused.err
+    assert "set max_side, quality, background, frame and metadata" in refused.out + refused.err
     new = {sample.image for sample in sandbox.samples(model)}
     assert new - before == {(store / "Can" / "new.png").read_bytes()} and before <= new
     pushed = shell("push", "--yes", "--json", "--store", store)
@@ -207,6 +207,8 @@ def test_a_converted_image_of_another_recipe_is_made_again_by_that_recipe(shell:
         ('background = "#fff"', "white, black, grey, or a colour such as #f0f0f0"),
         ("background = 5", "white, black, grey, or a colour such as #f0f0f0"),
         ("frame = 0", "a whole number from 1"),
+        ("metadata = true", "none or keep"),
+        ('metadata = "place"', "none or keep"),
     ],
 )
 def test_a_setting_that_makes_no_recipe_is_refused_before_anything_is_sent(

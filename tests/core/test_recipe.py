@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.core.recipe import ALL, FORMAT_NAMES, NONE, PREPARABLE, TAKEN_AS_THEY_ARE, Recipe, read_colour
+from astica_sync.core.recipe import (
+    ALL,
+    FORMAT_NAMES,
+    METADATA,
+    NONE,
+    PREPARABLE,
+    TAKEN_AS_THEY_ARE,
+    Recipe,
+    read_colour,
+)
 
 WORDS = [word for word, _ in PREPARABLE]
 
@@ -34,7 +43,7 @@ def test_what_is_above_the_limits_is_converted_where_a_side_is_set() -> None:
 
 
 def test_sides_and_quality_do_not_change_what_is_seen() -> None:
-    assert Recipe(max_side=800, quality=40).look == Recipe().look == ""
+    assert Recipe(max_side=800, quality=40, metadata="keep").look == Recipe().look == ""
     assert Recipe(max_side=800, background="#000000", frame=2).look == "background=#000000 frame=2"
 
 
@@ -49,6 +58,7 @@ RECIPES = st.builds(
     st.integers(1, 100),
     st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
     st.integers(1, 9),
+    st.sampled_from(METADATA),
 )
 
 
@@ -62,8 +72,8 @@ def test_a_recipe_is_read_from_its_text_and_from_its_identity(recipe: Recipe) ->
 
 @given(RECIPES, RECIPES)
 def test_two_recipes_have_one_identity_where_they_make_the_same_images(one: Recipe, other: Recipe) -> None:
-    def making(recipe: Recipe) -> tuple[int, int, str, int]:
-        return recipe.max_side, recipe.quality, recipe.background, recipe.frame
+    def making(recipe: Recipe) -> tuple[int, int, str, int, str]:
+        return recipe.max_side, recipe.quality, recipe.background, recipe.frame, recipe.metadata
 
     assert (one.identity == other.identity) == (making(one) == making(other))
 
@@ -72,13 +82,14 @@ def test_the_default_recipe_has_no_identity_and_formats_are_no_part_of_one() -> 
     assert Recipe().identity == Recipe(frozenset()).identity == "" and Recipe().text == "all"
     assert Recipe(max_side=800, background="#000000").identity == "max_side=800 background=#000000"
     assert Recipe(frozenset({"webp"}), quality=80).text == "webp quality=80"
+    assert Recipe(metadata="keep").text == "all metadata=keep"
     assert Recipe.parse("") == Recipe()
 
 
 @pytest.mark.parametrize(
     "text",
     ["all max_side=5", "max_side=17000", "quality=0", "frame=0", "all page=2", "quality=80 max_side=64", "all x",
-     "max_side=", "background=red", "max_side=064"],
+     "max_side=", "background=red", "max_side=064", "metadata=all", "metadata=none"],
 )  # fmt: skip
 def test_what_is_no_recipe_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

@@ -30,7 +30,7 @@ def prepare(images: tuple[Path, ...], to: Path | None, show: bool, as_json: bool
     Images of formats that the service does not take, such as HEIC, are converted before they are sent; with max_side
     also PNG and JPEG above its limits. Sends nothing.
     Goes by the settings of the store that the command is run in, if there is one: convert, max_side, quality,
-    background and frame.
+    background, frame and metadata.
 
     \b
     astica-sync prepare IMG_0007.HEIC

@@ -261,8 +261,8 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
     """What to do where the guard refused a plan; ``uploaded``: its uploads are done."""
     if any(upload.reconverted for refusal in refusals for upload in refusal.uploads):
         return (
-            "If that is intended: astica-sync push --yes. If not, set max_side, quality, background and frame in"
-            " astica-sync.toml back to what they were."
+            "If that is intended: astica-sync push --yes. If not, set max_side, quality, background, frame and metadata"
+            " in astica-sync.toml back to what they were."
         )
     if any(refusal.uploads for refusal in refusals):
         return "Check the model on the service's page. If it was emptied there: astica-sync push --yes"

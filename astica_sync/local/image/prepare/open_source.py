@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PIL import (
@@ -20,7 +21,7 @@ from PIL import (
     features,
 )
 
-from astica_sync.core.recipe import OVERSIZED, Recipe
+from astica_sync.core.recipe import KEEP, OVERSIZED, Recipe
 from astica_sync.local.image.format import broken, damaged, needs_extra, not_converted, sniff
 from astica_sync.local.image.prepare.iso_box_file import (
     TRUNCATED,
@@ -30,6 +31,7 @@ from astica_sync.local.image.prepare.iso_box_file import (
     is_cut_off,
 )
 from astica_sync.local.image.prepare.judge_size import TooLarge, judge_source
+from astica_sync.local.image.prepare.kept_metadata import keep_metadata
 from astica_sync.local.image.strict_png import check_png
 
 _ORIENTATION = 0x0112
@@ -81,6 +83,8 @@ class SourceImage:
     inverted: bool
     """Whether the largest value stands for black."""
     notes: list[str] = field(default_factory=list)
+    exif: bytes = b""
+    """The metadata that the converted image keeps."""
 
 
 @dataclass
@@ -98,6 +102,8 @@ class _Opened:
     frame: int = 1
     whole: tuple[int, int] | None = None
     """Width and height of the whole image, where ``size`` is that of a fraction of its pixels."""
+    metadata: Callable[[], Image.Exif] = Image.Exif
+    """Reads the metadata, before or after the image is decoded; raises whatever broken ones provoke."""
 
 
 def open_source(data: bytes, word: str, most_pixels: int | None, recipe: Recipe) -> SourceImage:
@@ -125,7 +131,14 @@ def open_source(data: bytes, word: str, most_pixels: int | None, recipe: Recipe)
         notes.append("turned upright")
         if turn in _LYING and opened.whole is not None:
             opened.whole = opened.whole[1], opened.whole[0]
-    return SourceImage(image, opened.whole or image.size, opened.profile, opened.lossless, opened.inverted, notes)
+    source = SourceImage(image, opened.whole or image.size, opened.profile, opened.lossless, opened.inverted, notes)
+    if recipe.metadata == KEEP:
+        try:
+            source.exif = keep_metadata(opened.metadata())
+        except Exception:  # noqa: BLE001 - broken metadata are no reason to refuse the pixels
+            notes.append("broken metadata left out")
+        notes += ["metadata kept"] if source.exif else []
+    return source
 
 
 def name_frame(number: int) -> str:
@@ -148,7 +161,8 @@ def _open_by_pillow(opened: ImageFile.ImageFile, *, lossless: bool, frame: int =
         return opened
 
     several = bool(getattr(opened, "is_animated", False))
-    return _Opened(opened.size, decode, lossless, several, profile=opened.info.get("icc_profile"), frame=frame)
+    profile = opened.info.get("icc_profile")
+    return _Opened(opened.size, decode, lossless, several, profile=profile, frame=frame, metadata=opened.getexif)
 
 
 def _seek(opened: ImageFile.ImageFile, frame: int) -> int:
@@ -180,7 +194,9 @@ def _open_heic(data: bytes, recipe: Recipe) -> _Opened:
         return Image.frombytes(opened.mode, opened.size, opened.data, "raw", opened.mode, opened.stride)
 
     profile = opened.info.get("icc_profile")
-    return _Opened(opened.size, decode, False, len(images) > 1, turned=True, profile=profile, frame=frame)
+    found = _Opened(opened.size, decode, False, len(images) > 1, turned=True, profile=profile, frame=frame)
+    found.metadata = partial(_parse, opened.info.get("exif") or b"")
+    return found
 
 
 def _open_avif(data: bytes, recipe: Recipe) -> _Opened:
@@ -189,7 +205,15 @@ def _open_avif(data: bytes, recipe: Recipe) -> _Opened:
         raise NotConvertible(needs_extra("AVIF image", "Pillow 11.3 or later", "avifdec IMAGE.avif IMAGE.jpg"))
     # Older versions of Pillow lack the module.
     plugin: Any = importlib.import_module("PIL.AvifImagePlugin")
-    return _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False, frame=recipe.frame)
+    opened = _open_by_pillow(plugin.AvifImageFile(io.BytesIO(hide_exif(data))), lossless=False, frame=recipe.frame)
+    opened.metadata = lambda: plugin.AvifImageFile(io.BytesIO(data)).getexif()
+    return opened
+
+
+def _parse(data: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    exif.load(data)
+    return exif
 
 
 def _open_webp(data: bytes, recipe: Recipe) -> _Opened:
@@ -218,16 +242,24 @@ def _open_tiff(data: bytes, recipe: Recipe) -> _Opened:
     # Raw photos of most cameras are a TIFF whose first page is a small preview.
     if _DNG_VERSION in tags or int(tags.get(_SUBFILE_TYPE, 0)) & 1:
         raise NotConvertible(not_converted("raw photo of a camera, or a TIFF whose first page is a preview"))
-    # Pillow reads them all before it decodes, and broken ones would keep it from the pixels.
+    # Pillow reads them all before it decodes, and broken ones would keep it from the pixels. They are read again where
+    # they are kept.
     metadata = image.getexif()
     for tag in [*metadata]:
         if tag != _ORIENTATION:
             del metadata[tag]
     opened = _open_by_pillow(image, lossless=tags.get(_COMPRESSION, 1) not in _JPEG_COMPRESSIONS)
     opened.turned, opened.frame = True, frame
+    opened.metadata = partial(_read_tiff_exif, data, frame)
     # Pillow inverts those of 8 bits and fewer.
     opened.inverted = tags.get(_PHOTOMETRIC) == 0 and image.mode not in ("1", "L")
     return opened
+
+
+def _read_tiff_exif(data: bytes, frame: int) -> Image.Exif:
+    image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+    _seek(image, frame)
+    return image.getexif()
 
 
 def _open_bmp(data: bytes, _recipe: Recipe) -> _Opened:

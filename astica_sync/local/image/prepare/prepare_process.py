@@ -45,7 +45,7 @@ def convert(data: bytes, most_pixels: int | None, recipe: Recipe) -> tuple[dict[
         source = open_source(data, word, most_pixels, recipe)
         image, changes = make_plain(source, recipe.background)
         image, resized = _limit_side(image, source.sides, recipe.max_side)
-        encoded, more = encode(image, lossless=source.lossless, quality=recipe.quality)
+        encoded, more = encode(image, lossless=source.lossless, quality=recipe.quality, exif=source.exif)
     except AboveLimits as above:
         return {"above": above.found.limit}, b""
     except TooManyPixels as heavy:
