@@ -172,6 +172,21 @@ def test_a_png_larger_than_the_service_takes_becomes_a_jpeg() -> None:
     assert notes == ["a JPEG, since its PNG would be larger than the service accepts"]
 
 
+def test_a_png_that_is_far_too_large_is_not_made_to_find_that_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = np.random.default_rng(1)
+    flat = np.zeros((3_000, 3_000, 3), np.uint8)
+    flat[::2, :, :] = dice.integers(0, 60, (1_500, 3_000, 3), np.uint8)
+    half = np.zeros((3_000, 3_000, 3), np.uint8)
+    half[:1_500] = dice.integers(0, 256, (1_500, 3_000, 3), np.uint8)
+    for pixels in (flat, half, half.transpose(1, 0, 2)):
+        data, notes = encode_image(Image.fromarray(pixels), lossless=True, quality=95)
+        assert data.startswith(b"\x89PNG") and not notes, "it fits"
+    monkeypatch.setattr("astica_sync.local.image.prepare.encode._encode_png", None)
+    noise = dice.integers(0, 256, (3_000, 3_000, 3), np.uint8)
+    data, notes = encode_image(Image.fromarray(noise), lossless=True, quality=95)
+    assert data.startswith(b"\xff\xd8") and notes
+
+
 def test_no_metadata_are_written() -> None:
     image = Image.fromarray(PHOTO)
     image.info = {"icc_profile": make_p3_profile(), "comment": b"secret", "exif": b"Exif\0\0secret", "dpi": (72, 72)}
