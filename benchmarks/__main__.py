@@ -15,6 +15,7 @@ from benchmarks.harness import report
 from benchmarks.harness.measure import ROOT, Figure, skipped
 from benchmarks.local import (
     command_start,
+    conversion,
     first_scan,
     import_archive,
     inspect_on_workers,
@@ -63,6 +64,7 @@ SUITES: dict[str, Suite] = {
     "import": import_archive.figures,
     "inspect": inspection.figures,
     "inspect-dask": inspect_on_workers.figures,
+    "convert": conversion.figures,
     "upload": upload_speed.figures,
     "cpu": push_cpu.figures,
     "budget": budget,
