@@ -16,6 +16,7 @@ from typing import IO
 
 _LENGTH = struct.Struct("<Q")
 _PIPE_BYTES = 1 << 20
+_MOST_AT_ONCE = 1 << 26
 
 
 class ChildProcess:
@@ -50,18 +51,21 @@ class ChildProcess:
         """As ``subprocess.Popen.returncode``, once ``close`` was called."""
         return self._process.returncode
 
-    def send(self, message: bytes) -> None:
-        """Sends one message. Earlier messages may still be without answer: answers are received while the message is
-        written, so that the two processes never wait for each other."""
-        rest = memoryview(_LENGTH.pack(len(message)) + message)
-        while rest and self._pending:
-            readable, writable, _ = select.select([self._output], [self._input], [])
-            if readable:
-                self._answers.append(self._read_answer())
-            if writable:
-                rest = rest[os.write(self._input.fileno(), rest[: select.PIPE_BUF]) :]
-        while rest:
-            rest = rest[os.write(self._input.fileno(), rest) :]
+    def send(self, *parts: bytes) -> None:
+        """Sends one message, which may be in parts: a large image is not copied to have a few bytes before it. Earlier
+        messages may still be without answer: answers are received while the message is written, so that the two
+        processes never wait for each other."""
+        parts = _LENGTH.pack(sum(map(len, parts))), *parts
+        for part in parts if sum(map(len, parts)) > _PIPE_BYTES else [b"".join(parts)]:
+            rest = memoryview(part)
+            while rest and self._pending:
+                readable, writable, _ = select.select([self._output], [self._input], [])
+                if readable:
+                    self._answers.append(self._read_answer())
+                if writable:
+                    rest = rest[os.write(self._input.fileno(), rest[: select.PIPE_BUF]) :]
+            while rest:
+                rest = rest[os.write(self._input.fileno(), rest) :]
         self._pending += 1
 
     def has_answer(self) -> bool:
@@ -118,8 +122,8 @@ def write_message(stream: IO[bytes], message: bytes) -> None:
 def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     pieces = []
     while size:
-        # In pieces: what a broken child sends as a length may be any number.
-        piece = stream.read(min(size, _PIPE_BYTES))
+        # In pieces: what a broken child sends as a length may be any number. A whole image is one of them.
+        piece = stream.read(min(size, _MOST_AT_ONCE))
         if not piece:
             raise EOFError
         pieces.append(piece)

@@ -86,6 +86,6 @@ class Decoder:
 
     def _decode(self, data: bytes, pixels: int) -> str | None:
         try:
-            return self._workers.ask(data, pixels).decode() or None
+            return self._workers.ask(pixels, data).decode() or None
         except TooSlow:
             return broken(f"its decode takes more than {self._seconds:g} seconds")

@@ -93,7 +93,7 @@ class Rasterizer:
             return None
         width, height = dimensions(data) or (0, 0)
         try:
-            answer = self._workers.ask(REQUEST.pack(side, square) + data, width * height)
+            answer = self._workers.ask(width * height, REQUEST.pack(side, square), data)
         except (WorkerKilled, TooSlow):
             return None
         if len(answer) < SIZE.size:

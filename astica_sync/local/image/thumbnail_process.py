@@ -18,6 +18,7 @@ from astica_sync.local.image.rasterizer import REQUEST, SIZE
 from astica_sync.local.image.worker_process import run
 
 QUALITY = 82
+_HEAD_BYTES = 1 << 18
 # Tags of EXIF 2.32.
 _MAKE, _MODEL, _ORIENTATION, _TIME, _DETAILS, _TAKEN = 0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x9003
 _MOST_LETTERS = 100
@@ -33,12 +34,11 @@ def answer(request: bytes) -> bytes:
     """A JPEG within ``side`` times ``side`` pixels, or what a camera wrote where ``side`` is 0; empty for what is no
     image."""
     side, square = REQUEST.unpack_from(request)
-    data = request[REQUEST.size :]
     if not side:
-        return _read_camera(data)
-    image = None if square else _shrink_fast(data, side)
+        return _read_camera(request[REQUEST.size :])
+    image = None if square else _shrink_fast(memoryview(request)[REQUEST.size :], side)
     if image is None:
-        raster = render(data, side, square=square)
+        raster = render(request[REQUEST.size :], side, square=square)
         if not raster:
             return b""
         image = Image.frombytes("RGB", SIZE.unpack_from(raster), raster[SIZE.size :])
@@ -74,13 +74,14 @@ def _plain(value: object) -> str:
     return "".join(letter for letter in str(value or "") if letter.isprintable())[:_MOST_LETTERS].strip()
 
 
-def _shrink_fast(data: bytes, side: int) -> Image.Image | None:
+def _shrink_fast(data: memoryview, side: int) -> Image.Image | None:
     """An intact JPEG, decoded at a fraction of its size, which takes half of Pillow's time; None for all else."""
-    if sniff(data) != "jpeg":
+    head = bytes(data[:_HEAD_BYTES])
+    if sniff(head) != "jpeg":
         return None
     try:
-        # The header alone is read here.
-        header = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        # The header alone is read here; one that is larger is left to the slower way.
+        header = JpegImagePlugin.JpegImageFile(io.BytesIO(head))
         if header.mode not in ("RGB", "L") or max(header.size) < 2 * side:
             return None
         wide, high = header.size

@@ -37,7 +37,7 @@ class Thumbnailer:
         if preparable(data) is None and sniff(data) != "jpeg":
             return {}
         try:
-            answer = self._workers.ask(REQUEST.pack(0, False) + data, 0)
+            answer = self._workers.ask(0, REQUEST.pack(0, False), data)
             found = json.loads(answer or b"{}")
         except (WorkerKilled, TooSlow, ValueError):
             return {}
@@ -54,7 +54,7 @@ class Thumbnailer:
             return None
         width, height = dimensions(data) or (0, 0)
         try:
-            answer = self._workers.ask(REQUEST.pack(side, False) + data, width * height)
+            answer = self._workers.ask(width * height, REQUEST.pack(side, False), data)
         except (WorkerKilled, TooSlow):
             return None
         return answer if answer.startswith(_JPEG) else None

@@ -80,8 +80,8 @@ class ImageWorkers:
         for worker in idle:
             worker.end()
 
-    def ask(self, request: bytes, pixels: int) -> bytes:
-        """The answer to a request about an image of so many pixels.
+    def ask(self, pixels: int, *request: bytes) -> bytes:
+        """The answer to a request, in one or more parts, about an image of so many pixels.
 
         Raises:
             Unworkable: no worker can be started.
@@ -92,7 +92,7 @@ class ImageWorkers:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
                 worker = _Worker(self._command)
-            answer = worker.ask(request, self._patience)
+            answer = worker.ask(self._patience, *request)
             with self._guard:
                 if not self._closed:
                     self._idle.append(worker)
@@ -127,11 +127,11 @@ class _Worker:
                 else near,
             ) from error
 
-    def ask(self, request: bytes, patience: float) -> bytes:
+    def ask(self, patience: float, *request: bytes) -> bytes:
         """The answer. After an exception the process has ended."""
 
         def exchange() -> bytes:
-            self._process.send(request)
+            self._process.send(*request)
             return self._process.receive()
 
         return self._within(patience, exchange)

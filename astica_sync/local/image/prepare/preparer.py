@@ -155,10 +155,10 @@ class Preparer:
     def _convert(self, data: bytes, recipe: Recipe) -> Prepared | TooLarge | str:
         head = recipe.text.encode() + b"\n"
         try:
-            answer = self._workers.ask(b"".join((LIGHT, head, data)), 0)
+            answer = self._workers.ask(0, LIGHT, head, data)
             if "pixels" in _parse_head(answer):
                 # Its pixels are known to the worker alone; one such image is converted at a time.
-                answer = self._workers.ask(b"".join((ANY_SIZE, head, data)), HEAVY_PIXELS + 1)
+                answer = self._workers.ask(HEAVY_PIXELS + 1, ANY_SIZE, head, data)
         except TooSlow:
             return broken(f"its conversion takes more than {self._seconds:g} seconds")
         found = _parse_head(answer)
