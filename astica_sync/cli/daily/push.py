@@ -33,6 +33,7 @@ from astica_sync.cli.render.push_output import (
     with_names,
 )
 from astica_sync.cli.render.status_output import (
+    data_of_version,
     did_you_mean,
     held_out_warning,
     in_two_formats_section,
@@ -161,6 +162,9 @@ def push(
                 pairs = samples_in_two_formats(session.local.index, MOST_PAIRS) if as_version is None else []
                 copies = session.local.index.copies(MOST_PAIRS) if as_version is None else []
                 lines = status_lines(status, price, path_of, copies, as_version, is_image)
+                if as_version is not None and status.in_sync:
+                    of_version = data_of_version(as_version, api.snapshot(as_version), status.plan.unmanaged)
+                    lines[-1] = click.style(of_version, fg="green")
                 # Nothing is above the table, which begins with an empty line.
                 print_lines(lines[1:] + in_two_formats_section(pairs))
                 held_out: Sequence[ReturnedImage] = ()
@@ -196,7 +200,9 @@ def push(
         lines = []
         if not as_json:
             limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
-            lines = [*push_lines(pushed, as_version, moved_to, limit, asked_about), *in_two_formats_lines(pairs)]
+            of_version = as_version and data_of_version(as_version, api.snapshot(as_version), pushed.unmanaged)
+            lines = push_lines(pushed, of_version, moved_to, limit, asked_about)
+            lines += in_two_formats_lines(pairs)
         if not as_json and as_version is None:
             lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))
     if isinstance(pushed.error, BadKey):

@@ -23,6 +23,7 @@ from astica_sync.cli.open_store import (
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.status_output import (
+    data_of_version,
     divided_classes_section,
     held_out_warning,
     in_two_formats_section,
@@ -35,8 +36,9 @@ from astica_sync.cli.render.text import duration, json_line, json_name, number, 
 from astica_sync.cli.render.watch_status_output import state_word
 from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
+from astica_sync.core.versions.snapshot import SnapshotSample
 from astica_sync.core.watch.watch_status import WatchState
-from astica_sync.errors import StoreChanged
+from astica_sync.errors import AsticaSyncError, StoreChanged
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import check_root, read_sentinel
 from astica_sync.mirror.mirror_status import read_record
@@ -89,7 +91,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         if offline and price.requests:
             # The budget of no key is empty.
             price = replace(price, seconds=forecast_of_key(opened.settings, price.requests) or price.seconds)
-        follows, _ = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
+        follows, snapshot = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
         copies = opened.session.local.index.copies(MOST_GROUPS)
         held_out = find_held_out_images(opened.session.local.journal, opened.session.local.index)
         pairs = samples_in_two_formats(opened.session.local.index, MOST_GROUPS)
@@ -120,7 +122,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             if offline:
                 lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
             if follows:
-                held = f"The service holds the data of {safe(follows)}. A push brings it back in sync with the store."
+                of_version = data_of_version(follows, _samples_of(opened, snapshot), status.plan.unmanaged)
+                held = f"{of_version} A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)
             if own is not None:
@@ -177,6 +180,16 @@ def _find_change(opened: OpenStore) -> StoreChanged | None:
     except StoreChanged as error:
         return error
     return None
+
+
+def _samples_of(opened: OpenStore, snapshot: str) -> list[SnapshotSample]:
+    """The samples of a snapshot; none where it cannot be read."""
+    from astica_sync.api import Store
+
+    try:
+        return Store.over(opened).snapshot(snapshot)
+    except AsticaSyncError:
+        return []
 
 
 def _view_line(asked_at: float, now: float) -> str:

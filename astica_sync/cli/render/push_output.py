@@ -55,6 +55,7 @@ def push_data(pushed: "PushResult", in_two_formats: Sequence[tuple[str, str]]) -
         ],
         "requests": pushed.requests,
         "requests_refused": pushed.refused,
+        "unmanaged": len(pushed.unmanaged),
         "in_sync": pushed.in_sync,
         "held": held_data(pushed.held),
         "given_up": [{"class": one.class_title, "path": json_name(one.path)} for one in pushed.given_up],
@@ -81,15 +82,19 @@ def in_two_formats_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 def push_lines(
     pushed: "PushResult",
-    as_version: str | None,
+    of_version: str | None,
     moved_to: "Callable[[RemoveSample], str]" = lambda _: "",
     number_to_set: str = "",
     seen: Collection[str] = (),
 ) -> list[str]:
-    """What a push did, as text. ``as_version`` is the version whose data was pushed, None for that of the store;
-    ``moved_to`` gives the class that has the image of a sample now, "" where that is not known; ``number_to_set`` is
-    the sentence that names a lower limit, where one is known; ``seen`` are lines of ``with_names`` that the user has
-    seen."""
+    """What a push did, as text.
+
+    Args:
+        of_version: says that the service holds the data of a version; None for that of the store.
+        moved_to: gives the class that has the image of a sample now, "" where that is not known.
+        number_to_set: the sentence that names a lower limit, where one is known.
+        seen: lines of ``with_names`` that the user has seen.
+    """
     lines = []
     if pushed.failed:
         lines.append(f"Failed ({len(pushed.failed):,}), the others are done:")
@@ -121,7 +126,7 @@ def push_lines(
     )
     if pushed.in_sync:
         in_sync = IN_SYNC_BUT_PROBLEMS if pushed.problems else in_sync_text(pushed.owned)
-        state = in_sync if as_version is None else f"The service holds the data of {safe(as_version)}."
+        state = in_sync if of_version is None else of_version
         lines.append(click.style(f"{done} {state}", fg="green"))
     elif pushed.left:
         # Where an error ended it, the hint of the error says whether to run it again.

@@ -29,10 +29,12 @@ from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import ClassCount, Held, Plan, RemoveSample, Upload
 from astica_sync.core.plan.similar_titles import NearTitle
 from astica_sync.core.recipe import FORMAT_NAMES
+from astica_sync.core.versions.snapshot import UnmanagedSample, find_additions, find_missing
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.shell_quote import quote
 
 if TYPE_CHECKING:
+    from astica_sync.core.versions.snapshot import SnapshotSample
     from astica_sync.local.scan.find_left_out import LeftOut
     from astica_sync.sync.plan.find_status import StoreStatus
     from astica_sync.sync.plan.held_out_images import ReturnedImage
@@ -345,6 +347,19 @@ def unmanaged_note(count: int, version: str) -> str:
         f"{number(count, 'unmanaged sample')} of {safe(version)} cannot be restored: not in the backup. "
         f"List all of its samples with: astica-sync snapshot show {quote(version)} --json"
     )
+
+
+def data_of_version(version: str, samples: "Sequence[SnapshotSample]", unmanaged: Sequence[RemoteSample]) -> str:
+    """That the service holds the data of a version, and where that is not exact: ``samples`` are those of the version,
+    and ``unmanaged`` those made elsewhere that the service shows now."""
+    holds = f"The service holds the data of {safe(version)}"
+    if missing := len(find_missing([one for one in samples if isinstance(one, UnmanagedSample)], unmanaged)):
+        holds += f" without {number(missing, 'sample')} made elsewhere, which the backup does not have"
+    others = len(find_additions(samples, unmanaged)) if unmanaged else 0
+    if not others:
+        return f"{holds}."
+    are = "1 sample made elsewhere is" if others == 1 else f"{others:,} samples made elsewhere are"
+    return f"{holds}; {are} there as well, and a training gets {'it' if others == 1 else 'them'} too."
 
 
 MOST_LOOKED_UP = 20

@@ -72,7 +72,7 @@ def versions(store: Path | None, as_json: bool, offline: bool) -> int:
     if follows:
         print_lines(
             [
-                f"The service holds the data of {safe(follows.name)}. "
+                f"The last push gave the service the data of {safe(follows.name)}; samples made elsewhere stay there. "
                 "To bring it back in sync with the store: astica-sync push"
             ]
         )

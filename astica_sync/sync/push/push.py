@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from astica_sync.clock import Clock
-from astica_sync.core.model import Problem
+from astica_sync.core.model import Problem, RemoteSample
 from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.guard import Refusal
 from astica_sync.core.plan.plan import GivenUp, Held, Plan
@@ -31,7 +31,8 @@ class PushResult:
     """What a push did. ``left`` counts what was planned and not done, ``requests`` everything that was sent,
     ``refused`` how much of that the service refused for its limit or for the account's quota, and ``held`` are the
     samples that are not removed for now. ``owned`` are the classes that the store manages, ``not_owned`` counts the
-    images in its other class folders, by title, and ``given_up`` are the samples that it does not manage any more."""
+    images in its other class folders, by title, and ``given_up`` are the samples that it does not manage any more.
+    ``unmanaged`` are those made elsewhere that the last view showed."""
 
     uploaded: int = 0
     removed: int = 0
@@ -43,6 +44,7 @@ class PushResult:
     problems: list[Problem] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     held: tuple[Held, ...] = ()
+    unmanaged: tuple[RemoteSample, ...] = field(default=(), repr=False)
     left: int = 0
     error: BaseException | None = None
     owned: OwnedClasses = ALL_CLASSES
@@ -61,6 +63,7 @@ class PushResult:
         self.held = status.plan.held
         self.owned, self.not_owned = status.owned, status.plan.not_owned
         self.given_up += applied.given_up
+        self.unmanaged = status.plan.unmanaged
         self.left = applied.left + status.plan.later
         self.error = applied.error
         self.in_sync = self.error is None and ended.in_sync and not given_up

@@ -24,7 +24,7 @@ export function VersionsPanel() {
       <button type="button" class="icon-button" aria-label="Close the panel" title="V" onClick=${() => (panel.value = "")}><${Icon} name="close" /></button>
     </header>
     <${Training} training=${training} />
-    ${data?.follows ? html`<p class="trouble"><${Icon} name="info" /><span>The service has the data of version ${data.follows}. A push brings back that of the folder.</span></p>` : null}
+    ${data?.follows ? html`<p class="trouble"><${Icon} name="info" /><span>The last push gave the service the data of version ${data.follows}; samples made elsewhere stay there. A push brings back that of the folder.</span></p>` : null}
     ${data?.made_elsewhere && data.versions.length ? html`<p class="trouble"><${Icon} name="info" /><span>The records of versions and scores came with the folder: made elsewhere, not checked.</span></p>` : null}
     ${data && !data.versions.length ? html`<p class="hint">No version yet. A training makes one.</p>` : null}
     <ol class="version-list" aria-label="Versions, the newest first">${(data?.versions ?? []).map((one) => html`<${Version} key=${one.number} version=${one} compare=${() => setPair({ before: one.previous === null ? one : { number: one.previous }, after: one })} />`)}</ol>
