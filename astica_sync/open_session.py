@@ -205,12 +205,16 @@ def open_service(
         store: for the same.
     """
     from astica_sync.remote.client import ServiceClient
+    from astica_sync.remote.limit_refusals.passed_requests import PassedRequests
     from astica_sync.remote.limit_refusals.recording_limiter import RecordingLimiter
     from astica_sync.remote.rate_limited_client import RateLimitedClient
 
     def recording(limiter: "Limiter", name: str) -> RecordingLimiter:
-        record = partial(_record_refusal, name, (settings.limit, settings.limit_window), clock)
-        return RecordingLimiter(limiter, record, counts=not settings.budget)
+        terms = (settings.limit, settings.limit_window)
+        passed = PassedRequests(settings.limit_window, clock.ticks, partial(_record_passed, name, terms, clock))
+        reports.callback(passed.report)
+        record = partial(_record_refusal, name, terms, clock)
+        return RecordingLimiter(limiter, record, counts=not settings.budget, passed=passed)
 
     def on_policy(detections: bool, limit: int, window: float) -> None:
         take_policy(detections, limit, window)
@@ -220,6 +224,7 @@ def open_service(
         open_budgets(settings, key, clock, listener) as (train, detect, take_policy),
         _announced(settings, key, clock, listener, doing, store) as (on_request, on_wait),
         contextlib.closing(ServiceClient(key, settings.train_url, settings.detect_url, clock, on_policy)) as client,
+        contextlib.ExitStack() as reports,
     ):
         training = recording(train, budget_name(key, settings, "train"))
         detecting = recording(detect, budget_name(key, settings, "detect"))
@@ -240,6 +245,14 @@ def _record_refusal(name: str, terms: tuple[int, float], clock: Clock, count: in
 
     seen = SeenRefusals(count, answered, clock.now(), clock.ticks())
     record_refusal(machine_state_folder(), name, terms, seen)
+
+
+def _record_passed(name: str, terms: tuple[int, float], clock: Clock, count: int, age: float) -> None:
+    """Records how many requests passed in one window that began ``age`` seconds ago."""
+    # Loaded here: it changes nothing where nothing was refused.
+    from astica_sync.system.refusal_record import record_passed
+
+    record_passed(machine_state_folder(), name, terms, count, clock.now() - age)
 
 
 def budget_name(key: Secret, settings: Settings, endpoint: str) -> str:

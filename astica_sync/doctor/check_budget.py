@@ -22,6 +22,7 @@ LANES = {Lane.INTERACTIVE: "a view or another single request", Lane.REMOVAL: "re
 """What waits ahead of the backlog of uploads, which is not recorded there."""
 MOST_SHOWN = 10
 LAST_REFUSED = "last refused by the service"
+PASSED_SINCE = "most that passed in one window since"
 DAY = 86_400.0
 NOTHING_AHEAD = "nothing ahead of uploads"
 
@@ -76,16 +77,18 @@ def find_last_refusals(settings: Settings) -> LimitRefusals | None:
 
 def number_to_set(refusals: LimitRefusals | None) -> str:
     """The value for ASTICA_LIMIT that what went through speaks for, as a sentence; "" where nothing does."""
-    if refusals is None or refusals.passed is None or not 0 < refusals.passed < refusals.limit:
+    if refusals is None or refusals.are_outdated or refusals.passed is None or not 0 < refusals.passed < refusals.limit:
         return ""
     return (
-        f"In the {refusals.window:g} s before a refusal no fewer than {refusals.passed:,} of this machine's requests "
-        f"went through: export ASTICA_LIMIT={refusals.passed}"
+        f"In the {refusals.window:g} s before the last refusal {refusals.passed:,} of this machine's requests went "
+        f"through: export ASTICA_LIMIT={refusals.passed}\n"
+        "Where another program used the key then, more may pass after its end."
     )
 
 
 def _check_last_refusals(section: Section, settings: Settings, now: float) -> None:
-    """What was refused and is over; a note where that was in the last day, and the limit has not been lowered since."""
+    """What was refused and is over; a note where that was in the last day, and neither has the limit been lowered nor
+    has more passed since."""
     refusals = find_last_refusals(settings)
     if refusals is None:
         section.facts[LAST_REFUSED] = "no refusal is recorded"
@@ -93,7 +96,9 @@ def _check_last_refusals(section: Section, settings: Settings, now: float) -> No
     requests = "1 request" if refusals.count == 1 else f"{refusals.count:,} requests"
     section.facts[LAST_REFUSED] = f"{requests} from {local_time(refusals.first)} to {local_time(refusals.last)}"
     lowered = settings.limit / settings.limit_window < refusals.limit / refusals.window
-    if now - refusals.last < DAY and not lowered:
+    if refusals.are_outdated:
+        section.facts[PASSED_SINCE] = refusals.later
+    elif now - refusals.last < DAY and not lowered:
         section.note(
             f"the service refused {requests} because of its rate limit, the last one at {local_time(refusals.last)}",
             number_to_set(refusals) or ANOTHER_PROGRAM,

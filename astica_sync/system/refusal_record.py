@@ -20,6 +20,8 @@ FORGET_SECONDS = 30 * 86_400.0
 LOCK_SECONDS = 2.0
 MOST_BYTES = 1_000_000
 MOST_RECENT = 1_000
+MARGIN = 1.1
+"""The service and this machine do not see a window begin at the same time, so that a few more or fewer fit into it."""
 MOST_KEYS = 20
 
 
@@ -28,8 +30,9 @@ class LimitRefusals:
     """``count`` requests that were refused between ``first`` and ``last``, in seconds since the epoch, while at most
     ``limit`` were sent in ``window`` seconds.
 
-    ``passed`` is the fewest that were not refused in the window before a refusal, over all programs that share the
-    budget; None where that is not known.
+    ``passed`` is how many were not refused in the window before the last refusal, over all programs that share the
+    budget: the fewest where several in that window were counted; None where that is not known. ``later`` is the most
+    that passed in one window since then.
     """
 
     first: float
@@ -38,6 +41,22 @@ class LimitRefusals:
     limit: int
     window: float
     passed: int | None
+    later: int = 0
+
+    @property
+    def are_outdated(self) -> bool:
+        """Whether clearly more has passed since: another program used the key then, or the service allows more now."""
+        return self.passed is not None and self.later > self.passed * MARGIN + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """``recent`` are the ticks of the refusals in the last window, ``counted`` those of the counts in it, each with how
+    many had passed."""
+
+    refusals: LimitRefusals
+    recent: tuple[float, ...] = ()
+    counted: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,56 +78,92 @@ def record_refusal(folder: Path, name: str, terms: tuple[int, float], seen: Seen
         name: that of the request budget.
         terms: the limit that was kept and its window in seconds.
     """
-    # Loaded here: most commands record nothing.
-    from astica_sync.system.native_lock import lock_if_free
-
     file, at = folder / FILE_NAME, seen.at
-    with contextlib.suppress(Exception), lock_if_free(file.with_name(f"{FILE_NAME}.lock"), wait_s=LOCK_SECONDS) as held:
+    with contextlib.suppress(Exception), _lock(file) as held:
         if not held:
             return
-        entries = {key: entry for key, entry in _entries(folder).items() if at - entry[0].last < FORGET_SECONDS}
-        known, times = entries.get(name, (None, []))
-        recent = [*(one for one in times if seen.ticks - terms[1] < one <= seen.ticks), *[seen.ticks] * seen.count][
-            -MOST_RECENT:
-        ]
-        passed = None if seen.answered is None else max(0, seen.answered - len(recent))
+        entries = {key: one for key, one in _entries(folder).items() if at - one.refusals.last < FORGET_SECONDS}
+        entry = entries.get(name)
+        since = seen.ticks - terms[1]
+        recent = [one for one in (entry.recent if entry else ()) if since < one <= seen.ticks]
+        recent = [*recent, *[seen.ticks] * seen.count][-MOST_RECENT:]
+        counted = [one for one in (entry.counted if entry else ()) if since < one[0] <= seen.ticks]
+        known = entry.refusals if entry else None
         if known is None or known.last + STRETCH_SECONDS < at or (known.limit, known.window) != terms:
             if not seen.count:
                 return
-            known = LimitRefusals(at, at, 0, *terms, passed)
-        fewest = min((one for one in (known.passed, passed) if one is not None), default=None)
-        known = replace(known, first=min(known.first, at), last=at, count=known.count + seen.count, passed=fewest)
-        data = {key: {**asdict(entry), "recent": times} for key, (entry, times) in entries.items()}
-        data[name] = {**asdict(known), "recent": recent}
-        _write(file, data)
+            known, counted = LimitRefusals(at, at, 0, *terms, None), []
+        if seen.answered is not None:
+            counted = [*counted, (seen.ticks, max(0, seen.answered - len(recent)))][-MOST_RECENT:]
+        passed = min((passed for _, passed in counted), default=known.passed)
+        count = known.count + seen.count
+        known = replace(known, first=min(known.first, at), last=at, count=count, passed=passed, later=0)
+        entries[name] = _Entry(known, tuple(recent), tuple(counted))
+        _write_entries(file, entries)
+
+
+def record_passed(folder: Path, name: str, terms: tuple[int, float], count: int, since: float) -> None:
+    """Records that ``count`` requests passed in one window, which began at ``since`` in seconds since the epoch, where
+    that is after the last refusal. What cannot be written is left out."""
+    file = folder / FILE_NAME
+    if not file.exists():
+        return
+    with contextlib.suppress(Exception), _lock(file) as held:
+        entries = _entries(folder) if held else {}
+        entry = entries.get(name)
+        if entry is None:
+            return
+        known = entry.refusals
+        if (known.limit, known.window) == terms and since > known.last and count > known.later:
+            entries[name] = replace(entry, refusals=replace(known, later=count))
+            _write_entries(file, entries)
+
+
+def _lock(file: Path) -> contextlib.AbstractContextManager[bool]:
+    """Gives whether no other process writes the file now."""
+    # Loaded here: most commands record nothing.
+    from astica_sync.system.native_lock import lock_if_free
+
+    return lock_if_free(file.with_name(f"{file.name}.lock"), wait_s=LOCK_SECONDS)
 
 
 def last_refusals(folder: Path, names: Collection[str]) -> LimitRefusals | None:
     """The last ones of these request budgets, of any where none is named; None where none are recorded."""
-    found = [entry for name, (entry, _) in _entries(folder).items() if not names or name in names]
+    found = [entry.refusals for name, entry in _entries(folder).items() if not names or name in names]
     return max(found, key=lambda entry: entry.last, default=None)
 
 
-def _entries(folder: Path) -> dict[str, tuple[LimitRefusals, list[float]]]:
+def _entries(folder: Path) -> dict[str, _Entry]:
     """What is recorded, by the name of the budget; what cannot be read is left out."""
-    found: dict[str, tuple[LimitRefusals, list[float]]] = {}
+    found: dict[str, _Entry] = {}
     for name, value in _read(folder / FILE_NAME).items():
         with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
             found[name] = _entry(value)
     return found
 
 
-def _entry(value: Any) -> tuple[LimitRefusals, list[float]]:
+def _entry(value: Any) -> _Entry:
     passed = value["passed"]
-    entry = LimitRefusals(
+    refusals = LimitRefusals(
         float(value["first"]),
         float(value["last"]),
         int(value["count"]),
         int(value["limit"]),
         float(value["window"]),
         None if passed is None else int(passed),
+        int(value.get("later", 0)),
     )
-    return entry, [float(one) for one in value["recent"]]
+    # Version 0.2.0 had no counts.
+    counted = tuple((float(ticks), int(passed)) for ticks, passed in value.get("counted", ()))
+    return _Entry(refusals, tuple(float(one) for one in value["recent"]), counted)
+
+
+def _write_entries(file: Path, entries: dict[str, _Entry]) -> None:
+    data = {
+        name: {**asdict(entry.refusals), "recent": entry.recent, "counted": entry.counted}
+        for name, entry in entries.items()
+    }
+    _write(file, data)
 
 
 @dataclass(frozen=True, slots=True)

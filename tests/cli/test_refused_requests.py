@@ -60,7 +60,9 @@ def test_a_push_says_what_to_set_where_the_limit_is_lower(
     sandbox.set_switches(limit_refusal="429-retry-after", limit_header="hidden")
     said = " ".join(shell("push", "--store", store).out.split())
     assert "of them refused for the limit. The service is in sync" in said
-    named = re.search(r"no fewer than (\d+) of this machine's requests went through: export ASTICA_LIMIT=(\d+)", said)
+    named = re.search(
+        r"before the last refusal (\d+) of this machine's requests went through: export ASTICA_LIMIT=(\d+)", said
+    )
     assert named is not None and named[1] == named[2] and 6 <= int(named[1]) < 90, said
     # An hour later, a doctor knows it as well, until the limit is lowered.
     found = shell("doctor", "--store", store, "--json").json
@@ -70,13 +72,21 @@ def test_a_push_says_what_to_set_where_the_limit_is_lower(
     assert [one["text"].partition(", the last one at ")[0] for one in notes] == [
         f"the service refused {number(refused, 'request')} because of its rate limit"
     ]
-    assert notes[0]["hint"].endswith(f"export ASTICA_LIMIT={named[1]}")
+    assert f"export ASTICA_LIMIT={named[1]}\n" in notes[0]["hint"]
     record = shell.home / "state" / "astica-sync" / "refusals.json"
     assert sandbox.key not in record.read_text()
     shell.environ["ASTICA_LIMIT"] = named[1]
     after = shell("doctor", "--store", store, "--json").json
     assert not [one for one in after["findings"] if "because of its rate limit" in one["text"]]
     assert after["request_budget"]["last refused by the service"].startswith(f"{refused} request")
+    # Another program used the rest of the limit, and has ended.
+    sandbox.set_limit(10_000, 2)
+    fill(store, {"Pot": 30}, 700)
+    shell.environ["ASTICA_LIMIT"] = "90"
+    assert shell("push", "--store", store).code == 0
+    later = shell("doctor", "--store", store, "--json").json
+    assert not [one for one in later["findings"] if "because of its rate limit" in one["text"]]
+    assert later["request_budget"]["most that passed in one window since"] > int(named[1])
 
 
 def test_no_number_is_named_where_the_account_is_at_its_quota(

@@ -7,6 +7,7 @@ import pytest
 
 from astica_sync.core.rate_limit import Lane
 from astica_sync.doctor.check_budget import number_to_set
+from astica_sync.remote.limit_refusals.passed_requests import PassedRequests
 from astica_sync.remote.limit_refusals.recording_limiter import RecordingLimiter
 from astica_sync.remote.rate_limiter import Permit, RateLimiter
 from astica_sync.system.refusal_record import (
@@ -16,6 +17,7 @@ from astica_sync.system.refusal_record import (
     LimitRefusals,
     SeenRefusals,
     last_refusals,
+    record_passed,
     record_refusal,
 )
 from tests.harness.manual_clock import HandClock
@@ -63,13 +65,79 @@ def test_only_a_refusal_is_reported_and_counted_once_nothing_else_is_under_way(t
     limiter.close()
 
 
-def test_what_went_through_is_the_fewest_without_those_that_were_refused(tmp_path: Path) -> None:
+def test_what_went_through_is_the_fewest_of_the_last_window_without_those_that_were_refused(tmp_path: Path) -> None:
     for at, answered in ((0.0, None), (2.0, 32), (6.0, 33), (14.0, 35), (70.0, 31)):
         record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, answered, 1e9 + at, 500.0 + at))
     # 32 - 2, 33 - 3, 35 - 4, and in the last window two of the five.
     assert last_refusals(tmp_path, {"a"}) == LimitRefusals(1e9, 1e9 + 70.0, 5, 90, 60.0, 29)
     assert last_refusals(tmp_path, {"b"}) is None
     assert last_refusals(tmp_path, ()) == last_refusals(tmp_path, {"a"})
+
+
+def test_what_another_program_left_in_an_earlier_window_does_not_count(tmp_path: Path) -> None:
+    for at, answered in ((0.0, 4), (2.0, 5), (75.0, 31), (80.0, 33)):
+        record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, answered, 1e9 + at, 500.0 + at))
+    last = last_refusals(tmp_path, {"a"})
+    assert last is not None and (last.count, last.passed) == (4, 30)
+    assert "export ASTICA_LIMIT=30" in number_to_set(last)
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, None, 1e9 + 200.0, 700.0))
+    assert last_refusals(tmp_path, {"a"}) == LimitRefusals(1e9, 1e9 + 200.0, 5, 90, 60.0, 30)
+
+
+def test_what_passes_later_is_recorded_until_the_next_refusal(tmp_path: Path) -> None:
+    record_passed(tmp_path, "a", TERMS, 50, 1e9 + 100.0)
+    assert last_refusals(tmp_path, ()) is None
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, 4, 1e9, 500.0))
+    for name, terms, count, since in (
+        ("b", TERMS, 50, 100.0),
+        ("a", (40, 60.0), 50, 100.0),
+        ("a", TERMS, 50, -10.0),
+    ):
+        record_passed(tmp_path, name, terms, count, 1e9 + since)
+    known = last_refusals(tmp_path, ())
+    assert known == LimitRefusals(1e9, 1e9, 1, 90, 60.0, 3) and "ASTICA_LIMIT=3" in number_to_set(known)
+    # As many pass where the windows of the service and of this machine begin apart.
+    record_passed(tmp_path, "a", TERMS, 4, 1e9 + 100.0)
+    assert not last_refusals(tmp_path, ()).are_outdated
+    record_passed(tmp_path, "a", TERMS, 30, 1e9 + 100.0)
+    record_passed(tmp_path, "a", TERMS, 20, 1e9 + 300.0)
+    known = last_refusals(tmp_path, ())
+    assert known is not None and known.later == 30 and known.are_outdated and number_to_set(known) == ""
+    record_refusal(tmp_path, "a", TERMS, SeenRefusals(1, 4, 1e9 + 400.0, 900.0))
+    known = last_refusals(tmp_path, ())
+    assert known is not None and (known.later, known.are_outdated, known.passed) == (0, False, 3)
+
+
+def test_the_most_that_passed_in_one_window_is_reported(tmp_path: Path) -> None:
+    clock = HandClock()
+    seen: list[tuple[int, float]] = []
+    inner = RateLimiter(tmp_path / "budget.db", name="a", limit=90, window=60.0, clock=clock)
+    passed = PassedRequests(60.0, clock.ticks, lambda *given: seen.append(given))
+    limiter = RecordingLimiter(inner, lambda *_: None, counts=True, passed=passed)
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            clock.sleep(1.0)
+            limiter.release(allowed(limiter), served=True)
+
+    passed.report()
+    assert seen == []
+    send(3)
+    clock.sleep(60.0)
+    send(1)
+    assert seen == [(3, 63.0)], "the most of a window is reported once it has ended"
+    send(5)
+    passed.report()
+    passed.report()
+    assert seen[1:] == [(6, 5.0)]
+    refused = allowed(limiter)
+    limiter.back_off(None, refused.sent_at)
+    limiter.release(refused)
+    clock.sleep(limiter.rest())
+    send(2)
+    passed.report()
+    assert seen[2:] == [(2, 1.0)], "what passed before a refusal is forgotten"
+    limiter.close()
 
 
 def test_what_is_counted_later_adds_no_refusal(tmp_path: Path) -> None:

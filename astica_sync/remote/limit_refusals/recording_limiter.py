@@ -8,6 +8,7 @@ from astica_sync.errors import AsticaSyncError
 
 if TYPE_CHECKING:
     from astica_sync.core.rate_limit import Lane
+    from astica_sync.remote.limit_refusals.passed_requests import PassedRequests
     from astica_sync.remote.limiter import Limiter
     from astica_sync.remote.rate_limiter import OnWait, Permit, Wait
 
@@ -20,11 +21,15 @@ included; None where that is not known."""
 class RecordingLimiter:
     """Passes every call on to ``inner``. For any number of threads."""
 
-    def __init__(self, inner: "Limiter", on_refusal: OnRefusal, *, counts: bool) -> None:
-        """``counts``: ``inner`` knows the requests of the last window without asking another machine."""
+    def __init__(
+        self, inner: "Limiter", on_refusal: OnRefusal, *, counts: bool, passed: "PassedRequests | None" = None
+    ) -> None:
+        """``counts``: ``inner`` knows the requests of the last window without asking another machine. ``passed`` gets
+        those that are not refused."""
         self._inner = inner
         self._on_refusal = on_refusal
         self._counts = counts
+        self._passed = passed
         self._lock = threading.Lock()
         self._under_way = 0
         self._refused: set[float] = set()
@@ -74,11 +79,15 @@ class RecordingLimiter:
         refused, complete = self._ended(permit)
         if refused or complete:
             self._on_refusal(int(refused), self._count_answered() if complete else None)
+        if served and self._passed is not None:
+            self._passed.add()
 
     def back_off(self, retry_after: float | None = None, sent_at: float | None = None) -> float:
         if sent_at is not None:
             with self._lock:
                 self._refused.add(sent_at)
+        if self._passed is not None:
+            self._passed.forget()
         return self._inner.back_off(retry_after, sent_at)
 
     def forecast(self, count: int) -> float:
