@@ -18,6 +18,11 @@ CHANGES = "changes.md"
 SHOWN = (".css", ".ipynb", ".png", ".svg")
 """What the site has besides pages."""
 
+FOR_CONTRIBUTORS = "dev"
+"""The folder of pages that the search does not find: they have each word that a user may look for, and not the answer.
+A contributor has the repository to search in."""
+_NOT_FOUND = "---\nsearch:\n  exclude: true\n---\n\n"
+
 _REFERENCE = "Look it up"
 _NO_NAVIGATION = "nav = []\n"
 _PART = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -56,7 +61,8 @@ def build(site: Path) -> None:
             continue
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".md":
-            (pages / name).write_text(page_of_the_site(source.read_text("utf-8")), "utf-8")
+            head = _NOT_FOUND if name.parts[0] == FOR_CONTRIBUTORS else ""
+            (pages / name).write_text(head + page_of_the_site(source.read_text("utf-8")), "utf-8")
         else:
             shutil.copy(source, pages / name)
         if source.suffix == ".ipynb":

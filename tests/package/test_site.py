@@ -3,18 +3,34 @@
 import importlib.util
 import json
 import re
+import shutil
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_plus, unquote, urlsplit
 
 import build_site
 import pytest
+from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_SECONDS = 30.0
+SEARCHED = {
+    "lost disk": "off-site-backup.html#rebuild-a-lost-store",
+    "disk broken": "off-site-backup.html#rebuild-a-lost-store",
+    "wrong key": "install.html#a-wrong-key",
+    "two computers": "machines.html",
+    "429": "machines.html#astica_limit",
+    "ASTICA_LIMIT": "machines.html#astica_limit",
+    "undo": "undo.html",
+    "semicolon": "import-export.html",
+}
+"""What a user types, and how the first result begins."""
 LOADS = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("link", "href")}
 
 
@@ -57,6 +73,11 @@ def _faults_of(file: Path, page: _Page, pages: dict[Path, _Page], html: Path) ->
             target /= "index.html"
         if not target.exists() or (target in pages and unquote(parts.fragment) not in pages[target].anchors):
             yield f"{name}: {link}"
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def _pages_in(nav: object) -> Iterator[str]:
@@ -102,6 +123,37 @@ def test_the_site_has_search_a_light_and_a_dark_theme_and_no_fonts_of_others(sit
     assert "fonts.googleapis.com" not in page
     for heading in ("Start", "Use it", "Look it up", "Contribute"):
         assert re.search(rf"<span class=\"md-ellipsis\">\s*{heading}\s*<", page), heading
+
+
+def test_the_search_does_not_find_the_pages_for_contributors(site: Path) -> None:
+    found = json.loads((site / "search.json").read_text("utf-8"))["items"]
+    assert not [one["location"] for one in found if one["location"].startswith("dev/")]
+    assert (site / "dev" / "reliability.html").is_file() and len(found) > 100
+
+
+@pytest.mark.long
+def test_the_words_of_a_user_find_the_page_that_helps(site: Path) -> None:
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    handler = partial(_QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
+            page.locator(".md-search__button").wait_for()
+            page.keyboard.press("/")
+            for words, wanted in SEARCHED.items():
+                page.get_by_role("textbox").fill(words)
+                first = page.locator(f'ol a[href*="?h={quote_plus(words)}"]').first
+                first.wait_for()
+                target = urlsplit(first.get_attribute("href") or "")
+                assert f"{target.path.rpartition('/')[2]}#{target.fragment}".startswith(wanted), words
+            browser.close()
+        finally:
+            server.shutdown()
 
 
 def test_what_only_the_tests_read_is_not_in_the_site(site: Path) -> None:
