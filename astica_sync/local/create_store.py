@@ -11,6 +11,7 @@ from astica_sync.local.check_state_folder import check_state_folder, foreign_own
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import STATE_DIR, Layout, has_store, look_for_store
 from astica_sync.local.store_sentinel import is_own, new_sentinel, read_sentinel, remember_root
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import remedy
 
 ABOUT_THE_MODEL = ("follows", "training", "trained", "uids_proven", "sizes_shown")
@@ -156,7 +157,8 @@ def check_place(root: Path) -> Layout:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise StoreError(
-                f"no such folder: {root}", "create the folder first, with one folder per class in it"
+                f"no such folder: {root}",
+                f"create it, empty or with one folder per class in it: mkdir -p {quote_path(str(root))}",
             ) from error
         raise StoreError(f"{root} cannot be opened: {error.strerror}", remedy(error, root, writing=False)) from error
     if not layout.root.is_dir():

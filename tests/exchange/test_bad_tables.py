@@ -53,6 +53,22 @@ BOTH = {"Can": ["0.png"], "Bottle": ["1.png"]}
     ("name", "text", "encoding"),
     [
         ("labels.csv", "path,label\nimages/0.png,Can\nimages/1.png,Bottle\n", "utf-8"),
+        *(
+            (
+                "labels.csv",
+                f"{first}\r\npath{sign}label\r\nimages/0.png{sign}Can\r\nimages/1.png{sign}Bottle\r\n",
+                encoding,
+            )
+            for encoding in ("utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+            for first, sign in (
+                ("sep=;", ";"),
+                ("sep=,", ","),
+                ('"sep=;"', ";"),
+                ("SEP=\t", "\t"),
+                ("sep=;;", ";"),
+                ("sep=^", "^"),
+            )
+        ),
         ("labels.csv", "path;label\r\nimages/0.png;Can\r\nimages/1.png;Bottle\r\n", "utf-16"),
         ("labels.csv", "path;label\r\nimages/0.png;Can\r\nimages/1.png;Bottle\r\n", "utf-16-le"),
         ("labels.csv", "path;label\nimages/0.png;Can\nimages/1.png;Bottle\n", "utf-16-be"),
@@ -78,6 +94,12 @@ def test_a_table_is_read_as_it_is_written(source: Path, root: Path, name: str, t
     else:
         assert titles(root) == BOTH
     assert {reason for _, reason in result.left_out} <= {UNNAMED, "it names no file"}
+
+
+def test_a_table_without_names_has_any_separator(source: Path, root: Path) -> None:
+    (source / "labels.csv").write_text("sep=;\r\nimages/0.png;Can\r\nimages/1.png;Bottle\r\n")
+    plain_import(source, root)
+    assert titles(root) == BOTH
 
 
 def unused_of(source: Path) -> tuple[str, dict[str, str]]:

@@ -227,6 +227,7 @@ def _read(listing: Listing, entry: SourceFile, chosen: Mapping[str, str]) -> _Op
         names = list(dict.fromkeys(str(name) for row in some for name in row))
         first, rows = first_cells(json_cells(text)), json_cells(text)
     else:
+        given: list[str] = []
         names, cells = csv_cells(text)
         first = first_cells(cells)
         columns = find_columns(names, first, chosen)
@@ -234,10 +235,9 @@ def _read(listing: Listing, entry: SourceFile, chosen: Mapping[str, str]) -> _Op
             head, _ = read_csv(text)
             if not listing.resolve(head[0], folder_of(entry.path))[1]:
                 # No line of names: the first line has an image already.
-                names = ["path", "label", *(f"column {number}" for number in range(3, len(head) + 1))]
-                text = _line(names) + text
-                first = first_cells(csv_cells(text)[1])
-        rows = csv_cells(text)[1]
+                names = given = ["path", "label", *(f"column {number}" for number in range(3, len(head) + 1))]
+                first = first_cells(csv_cells(text, given)[1])
+        rows = csv_cells(text, given)[1]
     return _OpenTable(find_columns(names, first, chosen), rows, first)
 
 

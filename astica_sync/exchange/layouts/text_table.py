@@ -5,6 +5,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DELIMITERS = (",", ";", "\t", "|")
+_NAMED_DELIMITER = re.compile(r'\ufeff?"?sep=(\t|[^\w\s"])"?[;,\t|]*\r?\n', re.IGNORECASE)
+"""The line before the names of the columns by which Excel takes a separator."""
 TOO_LONG = "a line of the table cannot be parsed"
 
 MOST_UNKNOWN = 3
@@ -150,9 +153,13 @@ def decode_text(data: bytes) -> str:
 
 
 def read_csv(text: str) -> tuple[list[str], Iterator[list[str] | None]]:
-    """The cells of the first line, and those of each further line; None for one that cannot be parsed."""
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=lambda sign: (first.count(sign), -_DELIMITERS.index(sign)))
+    """The cells of the first line, and those of each further line; None for one that cannot be parsed. A line before
+    them may name the separator, as Excel has it: ``sep=;``."""
+    if named := _NAMED_DELIMITER.match(text):
+        text, delimiter = text[named.end() :], named[1]
+    else:
+        first = text.partition("\n")[0]
+        delimiter = max(_DELIMITERS, key=lambda sign: (first.count(sign), -_DELIMITERS.index(sign)))
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = _parsed(lines)
     head = next(rows, None) or []
@@ -172,9 +179,12 @@ def _parsed(lines: Iterator[list[str]]) -> Iterator[list[str] | None]:
             yield cells
 
 
-def csv_cells(text: str) -> tuple[list[str], Iterator[Cells | None]]:
-    """The names of the columns as they are written, and the same by these names in lower case."""
+def csv_cells(text: str, given: Sequence[str] = ()) -> tuple[list[str], Iterator[Cells | None]]:
+    """The names of the columns as they are written, and the same by these names in lower case. Where names are
+    ``given``, the first line has cells as the others."""
     head, rows = read_csv(text)
+    if given:
+        head, rows = list(given), itertools.chain([head], rows)
     names = list(map(column_name, head))
     return head, (None if cells is None else dict(zip(names, cells, strict=False)) for cells in rows)
 
