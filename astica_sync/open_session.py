@@ -413,7 +413,8 @@ def budget_server(layout: Layout | None) -> ServerState | None:
         used, note, rest = _budget_use(settings, key)
     except DatabaseError as error:
         return replace(state, problem=str(error), hint=error.hint)
-    return replace(state, used=used, note=note, rest=rest)
+    # What is said of the count of no key is of no use; that the server has answered is.
+    return replace(state, used=used, note=note, rest=rest) if key.reveal() else state
 
 
 def budget_use(layout: Layout) -> tuple[int, int]:
@@ -551,6 +552,8 @@ def open_session(
     if not offline:
         _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)
+    # What sends nothing asks no budget server either: without the key it would be told of a count that nobody keeps.
+    counted = replace(settings, budget="") if offline else settings
     fs = FileSystem(layout.root)
     run = os.urandom(6).hex()
     lock = partial(writer_lock, on_wait=listener.waits)
@@ -558,7 +561,7 @@ def open_session(
     announced = _store_announcement(settings, layout, sentinel, clock)
     place = AnnouncedStore(layout.root, sentinel.model_id, announced)
     with (
-        open_service(settings, key, clock, listener, doing, place) as service,
+        open_service(counted, key, clock, listener, doing, place) as service,
         contextlib.closing(Index(layout.index_db)) as index,
         contextlib.closing(Journal(layout.journal_db, run)) as journal,
         contextlib.closing(Decoder(files=fs)) as decoder,

@@ -230,7 +230,7 @@ def test_the_screen_in_the_manual_is_what_is_printed() -> None:
         ]
     )
     budget = ServerState("redis://…@budget.example:6379/0", 56, 90)
-    printed = fleet_lines(FleetView(fleet, budget, LimitSetting(90, 60.0), 1.0), None)
+    printed = fleet_lines(FleetView(fleet, budget, LimitSetting(90, 60.0), 1.0, "train.example"), None)
     page = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text("utf-8")
     [shown] = re.findall(r"```text\n(request budget on .*?)\n```", page, re.DOTALL)
     assert shown.splitlines() == printed
@@ -238,7 +238,7 @@ def test_the_screen_in_the_manual_is_what_is_printed() -> None:
 
 def test_a_rest_of_all_machines_has_its_end() -> None:
     budget = ServerState("redis://budget.example", 90, 90, rest=200.0)
-    printed = fleet_lines(FleetView(fleet_of([]), budget, LimitSetting(90, 60.0), 1.0), 80)
+    printed = fleet_lines(FleetView(fleet_of([]), budget, LimitSetting(90, 60.0), 1.0, "train.example"), 80)
     assert re.fullmatch(r"rests until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: the service has refused .*", printed[2])
 
 

@@ -44,6 +44,25 @@ def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("astica_sync.remote.shared_budget.shared_rate_limiter.UNDER_WAY_SECONDS", 0.1)
 
 
+def test_commands_that_send_nothing_say_nothing_of_a_count_without_the_key(
+    shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, photos: Path, short_rests: None
+) -> None:
+    shell.environ |= {"ASTICA_BUDGET": server.address, "ASTICA_LIMIT_WINDOW": "0.5"}
+    assert shell("init", photos, "--create", "Cans", "--purpose", "sort cans").code == 0
+    assert shell("push", "--store", photos).code == 0
+    ran = shell("status", "--offline", "--store", photos)
+    assert (ran.code, ran.err) == (0, "") and "request budget" not in ran.out
+    found = shell("fleet", "--store", photos)
+    assert f"requests in 0.5 s, by this key at {sandbox.url.partition('//')[2]}" in found.out, found.out
+    assert "records" not in found.out and "no store" not in found.out
+    elsewhere = shell("fleet")
+    assert "no store is in this folder; for the service of a store: astica-sync fleet --store DIR" in elsewhere.out
+    del shell.environ["ASTICA_API_KEY"]
+    report = shell("doctor", "--store", photos, "--json").json
+    assert report["request_budget"]["answers"] is True and report["request_budget"]["used now"] is None
+    assert not [one for one in report["findings"] if "records" in one["text"]]
+
+
 @pytest.mark.long
 def test_two_homes_count_on_one_server(
     shell: Shell, server: BudgetServerProcess, sandbox: RunningSandbox, photos: Path, short_rests: None

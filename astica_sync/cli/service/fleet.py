@@ -1,6 +1,7 @@
 """``astica-sync fleet``."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,7 +21,8 @@ def fleet(store: Path | None, as_json: bool) -> int:
     """Show the machines that share the request budget of this key, and what each of them does.
 
     They share it where they name the same budget server; each process that sends requests then writes what it does
-    there. Sends nothing to the service, and needs no store. Exits with 1 where no budget server is set or where it does
+    there. Sends nothing to the service, and needs no store: the requests to the service of the store in this folder are
+    counted, else those to the one of the settings. Exits with 1 where no budget server is set or where it does
     not answer. The page "One limit for several machines" of the manual has the setting.
 
     \b
@@ -37,7 +39,8 @@ def fleet(store: Path | None, as_json: bool) -> int:
     if budget is None or budget.problem:
         problem, hint = (budget.problem, budget.hint) if budget is not None else ("no budget server is set", "")
         raise DatabaseError(problem, hint)
-    view = FleetView(found, budget, own_limit(settings), settings.budget_pool)
+    host = urlsplit(settings.train_url).netloc
+    view = FleetView(found, budget, own_limit(settings), settings.budget_pool, host, layout is not None)
     if as_json:
         click.echo(json_line(fleet_data(view)))
     else:

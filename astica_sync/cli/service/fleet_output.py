@@ -21,12 +21,15 @@ from astica_sync.open_session import ServerState
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """The processes, the budget that they share, and what this machine is set to; ``pool`` is the server's part."""
+    """The processes, the budget that they share, and what this machine is set to; ``pool`` is the server's part, and
+    ``host`` that of the service whose requests count. ``in_store``: a store has named it."""
 
     fleet: Fleet
     budget: ServerState
     own: LimitSetting
     pool: float
+    host: str
+    in_store: bool = True
 
 
 _Cell = Callable[[Announcement], str]
@@ -72,8 +75,10 @@ def _budget_lines(view: FleetView) -> list[str]:
     used = "an unknown number" if budget.used is None else f"{budget.used:,}"
     lines = [
         f"request budget on {safe(budget.place)}",
-        f"used: {used} of {number(budget.limit, 'request')} in {view.own.window:g} s",
+        f"used: {used} of {number(budget.limit, 'request')} in {view.own.window:g} s, by this key at {safe(view.host)}",
     ]
+    if not view.in_store:
+        lines.append("no store is in this folder; for the service of a store: astica-sync fleet --store DIR")
     if budget.rest > 0:
         until = local_time(time.time() + budget.rest, seconds=True)
         lines.append(f"rests until {until}: the service has refused a request for its limit, so no machine sends")
@@ -178,6 +183,7 @@ def fleet_data(view: FleetView) -> dict[str, Any]:
     return {
         "budget": {
             "place": budget.place,
+            "service": view.host,
             "used": budget.used,
             "limit": budget.limit,
             "window": view.own.window,
