@@ -207,11 +207,16 @@ def test_no_service_is_written_that_would_find_no_key(shell: Shell, store: Path,
     [
         (1, "*/1 * * * *", "every minute"),
         (30, "*/30 * * * *", "every 30 minutes"),
+        (45, "*/30 * * * *", "every 30 minutes"),
+        (59, "*/30 * * * *", "every 30 minutes"),
         (60, "17 * * * *", "every hour"),
         (120, "17 */2 * * *", "every 2 hours"),
-        (1439, "17 */23 * * *", "every 23 hours"),
+        (420, "17 */6 * * *", "every 6 hours"),
+        (1000, "17 */12 * * *", "every 12 hours"),
+        (1439, "17 */12 * * *", "every 12 hours"),
         (1440, "17 3 * * *", "every day"),
-        (10_080, "17 3 */7 * *", "every 7 days"),
+        (10_079, "17 3 * * *", "every day"),
+        (10_080, "17 3 * * 0", "every week"),
     ],
 )
 @linux
@@ -238,6 +243,11 @@ def test_an_option_that_a_sub_command_would_not_use_is_refused(
     assert (ran.code, named in ran.err) == (2, True), ran
 
 
+def test_an_interval_with_a_unit_is_refused_with_the_unit_that_is_expected(shell: Shell, store: Path) -> None:
+    ran = shell("watch", "install", "--store", store, "--mirror", "x", "--mirror-every", "5m")
+    assert ran.code == 2 and "'5m' is not a valid number of minutes (digits alone)" in " ".join(ran.err.split())
+
+
 @linux
 def test_where_systemd_does_not_run_the_commands_have_the_options_too(
     shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -249,9 +259,9 @@ def test_where_systemd_does_not_run_the_commands_have_the_options_too(
     [cron] = re.findall(r"^  17 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\%" in cron
     words = shlex.split(cron.replace("\\%", "%"))
-    assert words[-5:] == ["backup", "mirror", f"{tmp_path}/my 50%", "--store", str(store)]
+    assert words[-7:] == ["backup", "mirror", f"{tmp_path}/my 50%", "--store", str(store), ">", "/dev/null"]
     [push] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
-    assert shlex.split(push)[-2:] == ["--once", str(store)]
+    assert shlex.split(push)[-3:] == ["--once", "-q", str(store)]
 
 
 @linux
@@ -274,7 +284,7 @@ def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     [cron] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\% cans" in cron, "cron takes a per cent sign for the end of the command"
     words = shlex.split(cron.replace("\\%", "%"))
-    assert words[-7:] == [*program, "--once", str(photos)]
+    assert words[-8:] == [*program, "--once", "-q", str(photos)]
     assert f"ASTICA_API_KEY_FILE={shell.home / 'the key'}" in words
 
 
@@ -287,7 +297,7 @@ def test_the_sentence_about_systemd_is_wrapped_and_the_commands_are_whole(
     with Terminal(shell, "watch", "install", "--store", store, columns=60, lines=60, program=program) as terminal:
         assert terminal.end() == 0
     lines = terminal.written.decode().replace("\r\n", "\n").splitlines()
-    assert any(line.endswith(f"--once {store}") and line.startswith("  */5 ") for line in lines), lines
+    assert any(line.endswith(f"--once -q {store}") and line.startswith("  */5 ") for line in lines), lines
     assert any(line.endswith(".log 2>&1 &") and line.startswith("  nohup ") for line in lines), lines
     assert max(len(line) for line in lines if "systemd does" in line or "cron push" in line) <= 60, lines
     assert "systemd does not run on this machine" in " ".join(" ".join(lines).split())

@@ -15,6 +15,7 @@ from astica_sync.cli.exit_codes import DONE, ERROR, INTERRUPTED, REFUSED, SOME_F
 from astica_sync.cli.open_store import FOLDER, NO_STATUS_YET, find, read_watch_status, store_option
 from astica_sync.cli.render.messages import print_lines, set_named_store
 from astica_sync.cli.render.text import json_line, json_name, safe
+from astica_sync.cli.render.verbosity import Verbosity, verbosity
 from astica_sync.cli.watch.pause_file import check_pause, is_paused, pause_store, pause_text, paused_at, resume_store
 from astica_sync.cli.watch.watch_options import given_options, watch_options
 from astica_sync.cli.watch.watch_service import install, uninstall
@@ -54,7 +55,9 @@ class Watch(CommandGroup):
     short_help="Keep the service in sync continuously",
 )
 @click.argument("stores", nargs=-1, type=FOLDER)
-@click.option("--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron.")
+@click.option(
+    "--once", is_flag=True, help="Wait until no file is being written, push once, and exit; for cron, with -q."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON.")
 @click.option(
     "--to",
@@ -93,7 +96,7 @@ def watch(
     \b
     astica-sync watch
     astica-sync watch ~/cans ~/bottles --metrics 9155
-    astica-sync watch --once
+    astica-sync watch --once -q
     astica-sync watch --mirror s3://my-bucket/cans
     astica-sync watch --to s3://my-bucket/inbox ~/camera
     astica-sync watch --from s3://my-bucket/inbox
@@ -145,7 +148,8 @@ def _refuse_lost_options(ctx: click.Context, subcommand: str) -> None:
 
 def _once(layouts: Sequence[Layout], from_inbox: str | None, *, as_json: bool) -> int:
     """One push of each store that is not paused, once no file is being written and what the inbox has is taken in. The
-    exit code is the worst; a pause is no failure."""
+    exit code is the worst; a pause is no failure. With ``--quiet`` nothing is printed where nothing failed: cron mails
+    what it gets."""
     codes = []
     if from_inbox is not None and not is_paused(layouts[0]):
         codes.append(_receive(layouts[0], from_inbox, as_json=as_json))
@@ -158,7 +162,7 @@ def _once(layouts: Sequence[Layout], from_inbox: str | None, *, as_json: bool) -
         at = paused_at(layout)
         if code is None and as_json:
             click.echo(json_line({"store": json_name(str(layout.root)), "paused_at": at}))
-        elif code is None or (code == INTERRUPTED and at is not None):
+        elif verbosity() is not Verbosity.QUIET and (code is None or (code == INTERRUPTED and at is not None)):
             print_lines([f"{safe(str(layout.root))}: not pushed, {pause_text(at)}"], err=as_json)
         if code is not None:
             codes.append(code)
@@ -219,9 +223,11 @@ def _push_once(layout: Layout, *, as_json: bool) -> int | None:
         lines += held_out_warning(find_held_out_images(local.journal, local.index))
     if as_json:
         click.echo(json_line({"store": json_name(str(layout.root)), **push_data(pushed, pairs)}))
-    else:
+        return exit_code_of(pushed)
+    code = exit_code_of(pushed)
+    if code != DONE or verbosity() is not Verbosity.QUIET:
         print_lines(lines)
-    return exit_code_of(pushed)
+    return code
 
 
 def service_pause_lines(layout: Layout) -> list[str]:

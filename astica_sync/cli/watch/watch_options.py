@@ -9,6 +9,13 @@ from click.core import ParameterSource
 
 from astica_sync.mirror.open_place import folder_of, is_bucket, refuse_password
 
+
+class Minutes(click.IntRange):
+    """A whole number of minutes; its name is in the message for what is none."""
+
+    name = "number of minutes (digits alone)"
+
+
 _OPTIONS = (
     click.option("--poll", is_flag=True, help="Scan at an interval instead of receiving file system events."),
     click.option(
@@ -34,7 +41,7 @@ _OPTIONS = (
     click.option("--mirror", metavar="URL", help="Also copy the backup there, as: astica-sync backup mirror URL."),
     click.option(
         "--mirror-every",
-        type=click.IntRange(1, 10_080),
+        type=Minutes(1, 10_080),
         metavar="MINUTES",
         default=60,
         help="How often; by default hourly.",

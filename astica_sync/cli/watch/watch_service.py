@@ -280,30 +280,34 @@ def _explain_other_ways(file: Path, layout: Layout, options: Mapping[str, str]) 
     click.echo(f"  nohup {' '.join(words)} >> {log} 2>&1 &")
     print_lines(["To push from cron, add this line with crontab -e:"])
     inbox = {"--from": options["--from"]} if "--from" in options else {}
-    _echo_cron_line("*/5 * * * *", _command(layout, {"--once": "", **inbox}))
+    _echo_cron_line("*/5 * * * *", _command(layout, {"--once": "", "-q": "", **inbox}))
     if mirror := options.get("--mirror"):
         often, times = _times_of_mirror(int(options.get("--mirror-every", "60")))
         print_lines([f"And this one, which copies the backup to the mirror {often}:"])
-        _echo_cron_line(times, [*_PROGRAM, "backup", "mirror", mirror, "--store", str(layout.root)])
+        _echo_cron_line(times, [*_PROGRAM, "backup", "mirror", mirror, "--store", str(layout.root)], " > /dev/null")
 
 
 def _times_of_mirror(minutes: int) -> tuple[str, str]:
-    """How often cron copies, and its five fields: the nearest that it can express."""
-    hours, days = round(minutes / 60), round(minutes / 1440)
-    if minutes < 60:
-        return ("every minute" if minutes == 1 else f"every {minutes} minutes"), f"*/{minutes} * * * *"
-    if minutes < 1440:
-        return ("every hour" if hours == 1 else f"every {min(hours, 23)} hours"), (
-            "17 * * * *" if hours == 1 else f"17 */{min(hours, 23)} * * *"
-        )
-    return ("every day" if days == 1 else f"every {days} days"), ("17 3 * * *" if days == 1 else f"17 3 */{days} * *")
+    """How often cron copies, and its five fields: the longest interval up to ``minutes`` that cron keeps. An interval
+    that does not divide an hour or a day would begin again with each of these."""
+    every = max(one for one in (*_parts(60), *(60 * hours for hours in _parts(24)), 1440, 10_080) if one <= minutes)
+    if every < 60:
+        return ("every minute" if every == 1 else f"every {every} minutes"), f"*/{every} * * * *"
+    if every < 1440:
+        hours = every // 60
+        return ("every hour", "17 * * * *") if hours == 1 else (f"every {hours} hours", f"17 */{hours} * * *")
+    return ("every day", "17 3 * * *") if every == 1440 else ("every week", "17 3 * * 0")
 
 
-def _echo_cron_line(times: str, command: list[str]) -> None:
+def _parts(whole: int) -> list[int]:
+    return [one for one in range(1, whole) if whole % one == 0]
+
+
+def _echo_cron_line(times: str, command: list[str], end: str = "") -> None:
     words = [f"{key}={quote(value)}" for key, value in _variables().items()]
     words += map(quote, command)
     # In a crontab a per cent sign ends the command.
-    click.echo(f"  {times}  {' '.join(words)}".replace("%", "\\%"))
+    click.echo(f"  {times}  {' '.join(words)}".replace("%", "\\%") + end)
 
 
 def _quote(value: str, *, dollars: bool = False) -> str:
