@@ -232,6 +232,8 @@ def test_a_revoked_key_stops_all_requests_until_the_key_changes(
     wait_until(lambda: watching.reported("halted", f"Check the key in {key};"))
     wait_until(lambda: f"Check the key in {key};" in state(store)["why"])
     asked = len(sandbox.log)
+    found = shell("doctor", "--store", store, "--json").json["findings"]
+    assert [one for one in found if f"refused the API key from the file {key}, " in one["text"]], found
     draw(store / "Can" / "new.png", 800)
     key.write_text(sandbox.key)
     wait_until(lambda: watching.reported("starting", "settings changed"))
@@ -424,6 +426,41 @@ def test_once_waits_until_no_file_is_written_and_ends_like_a_push(
         assert writer.wait(20) == 0
     assert ran.code == 0, ran.out
     assert in_store(store) and in_sync(sandbox, model_id, store)
+
+
+def test_once_prints_nothing_with_quiet_where_nothing_failed(shell: Shell, store: Path, model_id: int) -> None:
+    shell.environ["ASTICA_LIMIT"] = "100000"
+    ran = shell("watch", "--once", "-q", str(store))
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert shell("watch", "pause", str(store)).code == 0
+    ran = shell("watch", "--once", "-q", str(store))
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert "not pushed, paused" in shell("watch", "--once", str(store)).out
+    assert shell("watch", "resume", str(store)).code == 0
+    shutil.rmtree(store / "Can")
+    shutil.rmtree(store / "Bottle")
+    ran = shell("watch", "--once", "-q", str(store))
+    assert ran.code == 4 and "Nothing was removed" in ran.out + ran.err
+
+
+def test_an_image_that_is_held_out_as_well_is_reported_once(
+    shell: Shell, watch: Start, sandbox: RunningSandbox, store: Path, model_id: int, tmp_path: Path
+) -> None:
+    fill(store, {"Can": 6}, 300)
+    ran = shell("split", "--to", tmp_path / "held-out", "--share", "30%", "--yes", "--store", store)
+    assert ran.code == 0, ran.err
+    held = next((tmp_path / "held-out" / "Can").iterdir())
+    watching = watch(store)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    shutil.copy(held, store / "Can" / "again.png")
+    wait_until(lambda: watching.reported("problem", "Can/again.png is held out as well"))
+    wait_until(lambda: state(store)["held_out"] == 1)
+    assert "1 image of the store is held out as well" in shell("watch", "status", str(store)).out
+    draw(store / "Can" / "another.png", 801)
+    wait_until(lambda: in_sync(sandbox, model_id, store))
+    assert watching.out.read_text().count("is held out as well") == 1
+    (store / "Can" / "again.png").unlink()
+    wait_until(lambda: state(store)["held_out"] == 0)
 
 
 def test_a_store_that_follows_a_version_is_held(running: WatchProcess, store: Path, sandbox: RunningSandbox) -> None:

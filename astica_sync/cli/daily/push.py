@@ -200,8 +200,8 @@ def push(
         lines = []
         if not as_json:
             limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
-            of_version = as_version and data_of_version(as_version, api.snapshot(as_version), pushed.unmanaged)
-            lines = push_lines(pushed, of_version, moved_to, limit, asked_about)
+            said = as_version and data_of_version(as_version, api.snapshot(as_version), pushed.unmanaged)
+            lines = push_lines(pushed, said, moved_to, limit, asked_about)
             lines += in_two_formats_lines(pairs)
         if not as_json and as_version is None:
             lines += held_out_warning(find_held_out_images(opened.session.local.journal, index))

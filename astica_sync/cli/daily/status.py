@@ -91,7 +91,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         if offline and price.requests:
             # The budget of no key is empty.
             price = replace(price, seconds=forecast_of_key(opened.settings, price.requests) or price.seconds)
-        follows, snapshot = opened.session.local.journal.get_meta(FOLLOWS, (None, None)) or (None, None)
+        follows, snapshot = opened.session.local.journal.get_meta(FOLLOWS, (None, "")) or (None, "")
         copies = opened.session.local.index.copies(MOST_GROUPS)
         held_out = find_held_out_images(opened.session.local.journal, opened.session.local.index)
         pairs = samples_in_two_formats(opened.session.local.index, MOST_GROUPS)

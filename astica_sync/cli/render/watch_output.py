@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,9 @@ from astica_sync.core.plan.plan import Plan
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.local.child_process import environment_without_key
 from astica_sync.local.class_folders.class_title import class_title_of
+
+if TYPE_CHECKING:
+    from astica_sync.sync.plan.held_out_images import ReturnedImage
 
 SHORTEST_WAIT = 2.0
 """Shorter waits are no events, in seconds."""
@@ -202,6 +205,16 @@ class WatchListener(Activity):
             self._output.event(self._store, "problem", f"cannot upload {name_group(folder, paths)}: {reason}", **data)
         if left := sum(len(paths) for _, _, paths in groups[LINES:]):
             text = f"cannot upload {left:,} more files; for all: astica-sync status --json"
+            self._output.event(self._store, "problem", text, files=left)
+
+    def held_out(self, images: "Sequence[ReturnedImage]") -> None:
+        """Images of the store that are held out as well, none of them reported before."""
+        for one in images[:LINES]:
+            text = f"{one.path} is held out as well ({one.place}): remove it here, or a version is scored too high"
+            data = _sample(class_title_of(one.path.partition("/")[0]) or "", one.path)
+            self._output.event(self._store, "problem", text, place=json_name(one.place), **data)
+        if left := len(images[LINES:]):
+            text = f"{left:,} more images are held out as well; for all: astica-sync status --json"
             self._output.event(self._store, "problem", text, files=left)
 
     def asks(self, text: str) -> None:

@@ -31,6 +31,9 @@ def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
     lines.append(f"  {', '.join(counts)}")
     if status.problems:
         lines.append(f"  {problem_text(status.problems)}")
+    if status.held_out:
+        images = number(status.held_out, "image of the store is", "images of the store are")
+        lines.append(f"  {images} held out as well; to name them: astica-sync status")
     if status.polls:
         lines.append(f"  polling: {safe(status.polls)}")
     lines += [f"  waiting: {safe(text)}" for text in status.waits[:MOST_WAITS]]

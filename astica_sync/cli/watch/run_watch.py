@@ -247,7 +247,7 @@ def _opener(
             local = replace(opened.session.local, lock=partial(writer_lock, patient=False))
             session = replace(opened.session, local=local)
             wanted, paused = partial(is_wanted, layout), partial(is_paused, layout)
-            yield WatchedStore(session, options, wanted, paused, listener.problems)
+            yield WatchedStore(session, options, wanted, paused, listener.problems, listener.held_out)
 
     return open_store
 

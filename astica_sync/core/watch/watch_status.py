@@ -36,7 +36,8 @@ class WatchStatus:
     receiving events, ``waits`` and ``refusals`` what is not done and why; ``undecided`` is how many of
     the queue wait for the user. ``failures`` counts samples that could not be
     uploaded or removed and answers that were lost, ``troubles`` what made the watcher rest, hold or halt, both by the
-    kind of error. ``eta`` is how many seconds the queue takes.
+    kind of error. ``eta`` is how many seconds the queue takes. ``held_out`` counts images of the store that are held
+    out as well.
     """
 
     store: str
@@ -61,6 +62,7 @@ class WatchStatus:
     scan_seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
     undecided: int = 0
+    held_out: int = 0
 
     def add_error(self, error: str, kind: str) -> None:
         """Keeps the last few errors, and counts all by kind."""

@@ -7,7 +7,7 @@ removals above all, is decided by a *round*: the cycle of a push, with its own o
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from astica_sync.core.model import content_of, make_scope, make_uid
@@ -31,6 +31,7 @@ from astica_sync.sync.apply.apply_plan import apply_plan
 from astica_sync.sync.apply.result import ApplyResult
 from astica_sync.sync.observe import observe
 from astica_sync.sync.plan.find_status import FOLLOWS, UIDS_PROVEN, StoreStatus, find_problems, plan_round
+from astica_sync.sync.plan.held_out_images import ReturnedImage, find_held_out_images
 from astica_sync.sync.push.push import failed_before
 from astica_sync.sync.push.push_round import Round, RoundRunner
 from astica_sync.sync.session import Session
@@ -64,13 +65,15 @@ class WatchOptions:
 class WatchedStore:
     """A store that is open for watching; ``lock_wanted`` is whether another command waits for its lock,
     ``pause_wanted`` whether the user wants the watcher to pause. The session's clock ends its waits with
-    ``PauseRequested`` then. ``report_problems`` gets each file that cannot be uploaded once."""
+    ``PauseRequested`` then. ``report_problems`` gets each file that cannot be uploaded once, and ``report_held_out``
+    each image that ``split`` has held out and that is in the store as well."""
 
     session: Session
     options: WatchOptions
     lock_wanted: Callable[[], bool] = lambda: False
     pause_wanted: Callable[[], bool] = lambda: False
     report_problems: ReportProblems | None = None
+    report_held_out: Callable[[Sequence[ReturnedImage]], None] | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +93,8 @@ class WatchCounts:
     """When service and store were last known to be in sync, on the watcher's monotonic clock."""
     reported_problems: set[int] = field(default_factory=set)
     """Numbers of the files that cannot be uploaded and were reported."""
+    held_out: int = 0
+    reported_held_out: set[ReturnedImage] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,8 @@ class Watcher:
         if store.report_problems is not None:
             quiet = store.options.quiet_seconds
             self._unreported = UnreportedProblems(session.local, counts.reported_problems, store.report_problems, quiet)
+        self._report_held_out = store.report_held_out
+        self._held_out = ContentHashSet(())
         self.scanned: bool = False
         """Whether a scan has ended since the last call of ``folders``."""
 
@@ -246,6 +253,7 @@ class Watcher:
             changes = self._changes.take()
             self._apply_file_events(changes)
             scan = self._scan(None)
+            self._find_held_out()
             self._answer_status_requests(changes, scan, whole=True)
             observation = observe(local, session.remote, session.listener)
             status = plan_round(session, scan, observation)
@@ -403,6 +411,19 @@ class Watcher:
             )
         return scan
 
+    def _find_held_out(self) -> None:
+        """Reports the images of the store that ``split`` has held out, each once."""
+        if self._report_held_out is None:
+            return
+        counts, local = self.counts, self._local
+        self._held_out = ContentHashSet(local.journal.held_out())
+        found = find_held_out_images(local.journal, local.index)
+        counts.held_out = len(found)
+        counts.reported_held_out.intersection_update(found)
+        if new := [one for one in found if one not in counts.reported_held_out]:
+            counts.reported_held_out.update(new)
+            self._report_held_out(new)
+
     def _report_problems(self) -> None:
         if self._unreported is not None:
             now = self._ticks()
@@ -427,6 +448,10 @@ class Watcher:
         new: list[Upload] = []
         uids_proven = bool(self._local.journal.get_meta(UIDS_PROVEN))
         for content in contents:
+            if content in self._held_out:
+                # A round reports it, notes that it is held out and sends it: the journal forgets that with the upload.
+                self.request_round()
+                continue
             image = self._changed_image(content)
             answer = decide_changed_image(image, self._session.remote.model_id, self._context(image, uids_proven))
             new += [Upload(file.uid, file.class_title, file.path, self._size(file.path)) for file in answer.uploads]

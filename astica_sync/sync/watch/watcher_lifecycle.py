@@ -329,7 +329,7 @@ class WatcherLifecycle:
             if self._watcher is not None:
                 self._watcher.request_round()
         if reaction.reopen:
-            self._close()
+            self._close(error)
         delay = None if reaction.delay is None else max(reaction.delay, self.heartbeat)
         self._retry_at = None if delay is None else self._ticks() + delay
         self.status.next_try_at = None if delay is None else self._wall() + delay
@@ -377,7 +377,7 @@ class WatcherLifecycle:
         if self._watcher is not None:
             status.queue, status.undecided = self._watcher.not_sent, self._watcher.undecided
         status.waits, status.refusals = counts.waits, counts.refusals
-        status.problems, status.failed = counts.problems, counts.failed
+        status.problems, status.failed, status.held_out = counts.problems, counts.failed, counts.held_out
         status.uploaded, status.removed, status.eta = counts.uploaded, counts.removed, round(counts.eta, 1)
         status.failures = dict(counts.failures)
         status.scan_seconds = round(counts.scan_seconds, 3)
@@ -402,8 +402,9 @@ class WatcherLifecycle:
             text = json.dumps(self.status.as_data(), ensure_ascii=True)
             self._fs.write_synced(self._layout.watch_state, [text.encode(), b"\n"])
 
-    def _close(self) -> None:
-        """Closes every file of the store, so that its disk can be unmounted, and stops receiving events."""
+    def _close(self, error: BaseException | None = None) -> None:
+        """Closes every file of the store, so that its disk can be unmounted, and stops receiving events. What has
+        opened the store gets the ``error`` that ended its use."""
         if self._watcher is not None:
             # It stays unsent while the store is closed.
             self.status.queue, self.status.undecided = self._watcher.not_sent, self._watcher.undecided
@@ -414,7 +415,7 @@ class WatcherLifecycle:
             # A file that was open may be closed now without an event.
             self._changes.drop_file_events()
         with contextlib.suppress(AsticaSyncError, OSError):
-            self._open.close()
+            self._open.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
         self._open = ExitStack()
 
 
