@@ -552,7 +552,7 @@ def open_session(
     if not offline:
         _refuse_another_service(settings, sentinel)
     key = Secret("") if offline else load_key(os.environ)
-    # What sends nothing asks no budget server either: without the key it would ask for a count that nobody keeps.
+    # What sends nothing asks no budget server either: the count of an empty key means nothing.
     counted = replace(settings, budget="") if offline else settings
     fs = FileSystem(layout.root)
     run = os.urandom(6).hex()
