@@ -164,6 +164,56 @@ def test_another_disk_in_the_place_of_one_proves_no_absence(
     assert "Can/card/2.png" not in store.paths()
 
 
+class Nested(FileSystem):
+    """The file system, with a disk at each of some folders, also one below another one."""
+
+    def __init__(self, **disks: str) -> None:
+        super().__init__()
+        self.disks = {place.replace("_", "/"): disk for place, disk in disks.items()}
+
+    def mount_identity(self, path: Path) -> str:
+        above = [place for place in self.disks if f"{path.as_posix()}/".endswith(f"/{place}/")]
+        above += [place for place in self.disks if f"/{place}/" in f"{path.as_posix()}/"]
+        return self.disks[max(above, key=len)] if above else "disk of the store"
+
+    def mounts_below(self, root: AnyPath) -> frozenset[str]:
+        return frozenset(self.disks)
+
+
+@pytest.mark.parametrize("index", ["kept", "lost"])
+def test_a_disk_inside_a_folder_that_is_a_disk_itself_is_unmounted(store: Store, index: str) -> None:
+    both = Nested(Can="disk one", Can_card="disk two")
+    assert not store.scan(both).unknown
+    assert json.loads(store.layout.mounts_file.read_text()) == {"Can": "disk one", "Can/card": "disk two"}
+    before = store.paths()
+    store.unmount("Can/card")
+    if index == "lost":
+        store.lose_index()
+    one = Nested(Can="disk one")
+    for below in (None, ["Can"], None):
+        assert store.scan(one, below).unknown.covers("Can")
+        if index == "kept":
+            assert store.paths() == before
+    (store.root / "Can/card").rmdir()
+    (store.root / ".unmounted").rename(store.root / "Can/card")
+    assert not store.scan(both).unknown
+    assert store.paths() == before
+    (store.root / "Can/card/2.png").unlink()
+    assert not store.scan(both).unknown, "what is deleted there is absent"
+    assert "Can/card/2.png" not in store.paths()
+
+
+def test_a_disk_inside_another_one_that_is_unmounted_since_the_scan_leaves_nothing_absent(store: Store) -> None:
+    both, content = Nested(Can="disk one", Can_card="disk two"), ""
+    store.scan(both)
+    content = next(sample.content for sample in store.index.local_samples(1) if "Can/card/2.png" in sample.paths)
+    (store.root / "Can/card/2.png").unlink()
+    store.scan(both)
+    gone = (store.layout, store.index, both, ("Can", content), ("Can/card/2.png",), "")
+    assert is_still_absent(*gone)
+    assert not is_still_absent(*gone[:2], Nested(Can="disk one"), *gone[3:])
+
+
 def test_a_mount_is_recorded_by_a_scan_of_its_folder(store: Store) -> None:
     store.scan(Bound())
     assert not store.layout.mounts_file.exists()

@@ -44,6 +44,10 @@ class Mounts:
         """
         return self.contain(path, self._files.lstat(self._root / path).st_dev)
 
+    def is_place(self, path: str) -> bool:
+        """Whether something is mounted at this very folder (relative to the store), by the kernel's list."""
+        return path in self._places
+
     def identity(self, place: str) -> str:
         """What is mounted at a place, or contains it: ``FileSystem.mount_identity``; "" where nothing tells that."""
         try:
@@ -56,9 +60,18 @@ class Mounts:
         return self._places ^ self._files.mounts_below(self._root)
 
 
+def is_exchanged(mounts: Mounts, index: Index, path: str) -> bool:
+    """Whether something else is mounted above a file than when its folder was last scanned, or nothing any more."""
+    for place, identity in parse_mount_places(index.get_meta(MOUNTS) or "").items():
+        if identity and path.startswith(f"{place}/") and mounts.identity(place) not in ("", identity):
+            return True
+    return False
+
+
 class MountRecord:
-    """The folders of a store that were on another mount, each with its ``FileSystem.mount_identity``: those that
-    ``mounts.json`` has, which outlives the index, and those of which the index has the files."""
+    """The folders of a store at which something else was mounted than above them, each with its
+    ``FileSystem.mount_identity``: those that ``mounts.json`` has, which outlives the index, and those of which the
+    index has the files."""
 
     def __init__(self, files: FileSystem, file: Path, index: Index) -> None:
         self._files, self._file, self._index = files, file, index

@@ -8,7 +8,7 @@ from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.local.layout import Layout
 from astica_sync.local.scan.file_hash import HashOutcome, hash_file
 from astica_sync.local.scan.ignore import Ignore
-from astica_sync.local.scan.mounts import Mounts
+from astica_sync.local.scan.mounts import Mounts, is_exchanged
 from astica_sync.local.scan.placeholder import find_placeholder
 from astica_sync.local.store_sentinel import check_root
 
@@ -43,6 +43,8 @@ def _is_gone(layout: Layout, index: Index, files: FileSystem, path: str, replace
     above = ""
     try:
         mounts = Mounts(files, layout.root)
+        if is_exchanged(mounts, index, path):
+            return False
         for number in range(1, len(parts)):
             above = "/".join(parts[:number])
             status = files.lstat(layout.root / above)

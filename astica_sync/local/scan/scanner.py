@@ -363,18 +363,24 @@ class Scanner:
         return lost
 
     def _record_mounts(self, lost: dict[str, str]) -> None:
-        """Records the folders with files at which something is mounted, or was when it was last seen."""
+        """Records the folders with files at which something is mounted, or was when it was last seen; also below
+        another such folder, which is on another disk than the store with it and without it."""
         changed = self._remounted - self._held
         mounted = [each for path, each in self._folders.items() if each.mounted != (path in changed)]
         paths = {each.path for each in mounted}
         recorded = self._mount_record.recorded
         places = dict(lost) if self._options.below is None else recorded | lost
         for each in mounted:
-            if each.path.rpartition(b"/")[0] in paths or not self._has_files(each):
+            place, mounts = os.fsdecode(each.path), self._mounts
+            is_below = each.path.rpartition(b"/")[0] in paths
+            if is_below and place not in recorded and not (mounts and mounts.is_place(place)):
                 continue
-            place = os.fsdecode(each.path)
+            if not self._has_files(each):
+                continue
             kept = recorded.get(place) if self._held.intersection(self._below(each.path)) else None
-            identity = self._mounts.identity(place) if self._mounts else ""
+            identity = mounts.identity(place) if mounts else ""
+            if is_below and kept is None and not (mounts and mounts.is_place(place)):
+                continue
             places[place] = places.get(place) or kept or identity
         self._mount_record.replace(places, lost)
 
