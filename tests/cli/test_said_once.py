@@ -49,7 +49,7 @@ def test_failures_that_no_list_in_the_same_place_has_are_named_at_once(
 
 def test_the_samples_of_a_question_are_not_listed_after_it() -> None:
     sample = SimpleNamespace(class_title="Can", path="Can/1.png", sample_id=7, why=None)
-    refusal: Any = SimpleNamespace(samples=[sample], uploads=[], kept_back="removed", reason="too many")
+    refusal: Any = SimpleNamespace(samples=[sample], uploads=[], given_up=[], kept_back="removed", reason="too many")
     [(_, names)] = with_names([refusal], lambda _: "")
     pushed = PushResult(refusals=[refusal])
     assert any("Can/1.png" in line for line in push_lines(pushed, None))

@@ -3,6 +3,8 @@ places."""
 
 import errno
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_overwritten_and_deleted_images_come_back_and_the_files_there_are_kept(
     assert files_below(pushed) == before | new
     preview = shell(*OVERWRITTEN, "--dry-run", "--store", pushed)
     assert (
-        f"To move to {aside(pushed).name} next to the store" in preview.out
+        f"To move to {aside(pushed)}, since an image comes back" in preview.out
         and "2 files would be written" in preview.out
     )
     assert files_below(pushed) == before | new and not aside(pushed).exists()
@@ -119,8 +121,28 @@ def test_another_disk_beside_the_store_leaves_the_file(
     before = files_below(changed)
     monkeypatch.setattr(folder_handles, "rename_new", other_disk)
     ran = shell(*OVERWRITTEN, "--class", "Glass", "--store", changed)
-    assert ran.code == 1 and "is on another disk: move the file away" in ran.err, ran
+    assert ran.code == 1 and "is on another disk than the folder for it: move the file away" in ran.err, ran
     assert files_below(changed) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounts as root")
+def test_a_store_that_is_a_mount_keeps_the_files_in_its_hidden_folder(
+    shell: Shell, changed: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    if subprocess.run(["mount", "--bind", changed, place], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        now = (place / "Glass/000.png").read_bytes()
+        listed = shell(*OVERWRITTEN, "--class", "Glass", "--dry-run", "--store", place)
+        assert str(place / ".astica-sync/overwritten") in listed.out, listed
+        ran = shell(*OVERWRITTEN, "--class", "Glass", "--store", place)
+        assert ran.code == 0, ran
+        assert (place / "Glass/000.png").read_bytes() != now
+        assert (place / ".astica-sync/overwritten/Glass/000.png").read_bytes() == now
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_links_and_folders_at_the_path_are_not_moved(shell: Shell, changed: Path, tmp_path: Path) -> None:
@@ -138,7 +160,7 @@ def test_a_link_in_place_of_the_folder_is_refused(shell: Shell, changed: Path, t
     aside(changed).symlink_to(tmp_path / "mine")
     before = in_store(changed)
     ran = shell(*OVERWRITTEN, "--store", changed)
-    assert ran.code == 1 and "symbolic link" in ran.err
+    assert ran.code == 1 and "symbolic link" in ran.err and "away, then run it again" in ran.err
     assert in_store(changed) == before and not list((tmp_path / "mine").iterdir())
 
 

@@ -66,7 +66,7 @@ NO_LINE_OF_MANY = "no line of the catalog names them, so their class and file ar
     "--overwritten",
     is_flag=True,
     help="With --since: also bring back images that were overwritten; the files that are there now are moved to "
-    "NAME-overwritten next to the store.",
+    "NAME-overwritten next to the store, or, where the store is a mount, to its .astica-sync/overwritten.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def restore(
@@ -156,8 +156,13 @@ def restore(
             freed = frozenset(entry.path for entry in left_out.set_aside)
             deleted = [one for one in deleted if one.path not in freed or one in left_out.overwritten]
             left_out.taken = [entry for entry in left_out.taken if entry.path not in freed]
-            if left_out.set_aside and not dry_run:
-                problems = _move_aside(layout, objects, left_out)
+            if left_out.set_aside:
+                from astica_sync.cli.undo.set_aside import AsideFolder
+
+                left_out.aside = AsideFolder(layout)
+                if not dry_run:
+                    stayed = left_out.aside.take(objects, left_out.set_aside)
+                    problems = [(problem.path, problem.reason) for problem in stayed]
         taken = {entry.path for entry in left_out.taken} | {path for path, _ in problems}
         entries = partial(iter, [entry for entry in deleted if entry.path not in taken])
 
@@ -211,14 +216,6 @@ def restore(
         ]
         print_lines([click.style(line, fg="red") for line in lines], err=True)
     return code
-
-
-def _move_aside(layout: "Layout", objects: "Backup", left_out: LeftInBackup) -> list[tuple[str, str]]:
-    """Moves away the files that have taken the places of images; returns what was not moved, with the reason."""
-    from astica_sync.cli.undo.set_aside import AsideFolder
-
-    left_out.aside = AsideFolder(layout)
-    return [(problem.path, problem.reason) for problem in left_out.aside.take(objects, left_out.set_aside)]
 
 
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:

@@ -161,7 +161,7 @@ def _preview_lines(preview: RestorePreview, left_out: LeftInBackup, *, moves_bac
     if not moves_back:
         add("In another class now, to move back with --move-back", moved)
     add(
-        f"To move to {safe(left_out.root.name)}-overwritten next to the store, since an image comes back to the path",
+        f"To move to {safe(str(left_out.aside.path)) if left_out.aside else ''}, since an image comes back to the path",
         [f"  {safe(entry.path)}" for entry in left_out.set_aside],
     )
     others = len(lines)

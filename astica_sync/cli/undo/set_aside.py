@@ -17,17 +17,27 @@ from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.local.target_folder import check_target_folder
+from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import reason_of, remedy
 
-_ON_ANOTHER_DISK = "the folder beside the store is on another disk: move the file away, then run the command again"
+_ON_ANOTHER_DISK = "it is on another disk than the folder for it: move the file away, then run the command again"
+
+
+def aside_path(layout: Layout, files: FileSystem | None = None) -> Path:
+    """Where such files go: a folder beside the store, or in its hidden folder where the store itself is a mount, since
+    a file is moved within one disk alone."""
+    root, known = layout.root, files or FileSystem()
+    if root.is_mount() or root.name in known.mounts_below(root.parent):
+        return layout.state / "overwritten"
+    return root.with_name(f"{root.name}-overwritten")
 
 
 class AsideFolder:
-    """The folder beside the store for such files, each at the path that it had in the store."""
+    """The folder for such files, each at the path that it had in the store."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self.path = layout.root.with_name(f"{layout.root.name}-overwritten")
+        self.path = aside_path(layout)
         self._moved: dict[str, str] = {}
 
     @property
@@ -44,7 +54,8 @@ class AsideFolder:
                 made.
         """
         check_root(self._layout)
-        check_target_folder(self.path, chosen=False)
+        way = f"Move {quote_path(str(self.path))} away, then run it again."
+        check_target_folder(self.path, chosen=False, remedy=way)
         try:
             FileSystem().make_folder(self.path, 0o700)
         except OSError as error:
