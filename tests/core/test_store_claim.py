@@ -71,6 +71,11 @@ def test_a_record_has_room_for_what_is_written(titles: list[str]) -> None:
     )
 
 
+def test_titles_that_have_no_room_are_counted() -> None:
+    assert titles_to_write(["é" * 99] * 5) == (("é" * MOST_NAME,) * 3, 2)
+    assert titles_to_write(["Can"] * 3) == (("Can",) * 3, 0)
+
+
 def test_two_stores_that_claim_one_class_contradict_each_other() -> None:
     everything = replace(CANS, store_id="c3", store="All", titles=())
     assert not contradictions_of([CANS, BOXES])

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,8 @@ def restore(
             check_target_folder(to, chosen=False)
     if not (chosen and is_same_folder(to, layout.root)):
         refuse_store(to)
+    if not dry_run and is_same_folder(to, layout.root):
+        click.get_current_context().with_resource(_watcher_waits(layout))
     title = None if class_title is None else find_title(objects, class_title)
     paths = find_paths(objects, layout.root, names)
     entries, left_out, freed = objects.samples, LeftInBackup(layout.root), frozenset[str]()
@@ -216,6 +219,22 @@ def restore(
         ]
         print_lines([click.style(line, fg="red") for line in lines], err=True)
     return code
+
+
+@contextlib.contextmanager
+def _watcher_waits(layout: "Layout") -> Iterator[None]:
+    """Holds the writer's lock while images come back: a watcher would remove from the service what is not back yet, as
+    soon as that is so little that the guard does not ask. Where a push has the lock, it goes on without."""
+    from astica_sync.errors import StoreError
+    from astica_sync.local.lock import writer_lock
+
+    def on_wait(seconds: float, why: str) -> None:
+        print_lines([f"Waiting for at most {seconds:.0f} s: {safe(why)}"], err=True)
+
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(StoreError):
+            stack.enter_context(writer_lock(layout, on_wait=on_wait))
+        yield
 
 
 def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
