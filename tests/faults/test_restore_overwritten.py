@@ -82,6 +82,7 @@ def test_what_was_moved_or_renamed_to_the_path_stays_in_the_store(shell: Shell, 
     before = files_below(pushed)
     ran = shell(*OVERWRITTEN, "--store", pushed)
     assert "2 images not restored: other files are at their paths now" in ran.err, ran
+    assert "--overwritten" not in ran.err, "it was given"
     assert files_below(pushed) == before and not aside(pushed).exists()
 
 

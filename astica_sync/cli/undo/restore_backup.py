@@ -159,6 +159,8 @@ def restore(
             freed = frozenset(entry.path for entry in left_out.set_aside)
             deleted = [one for one in deleted if one.path not in freed or one in left_out.overwritten]
             left_out.taken = [entry for entry in left_out.taken if entry.path not in freed]
+            # Else it would be offered for what it leaves.
+            left_out.overwritten = ()
             if left_out.set_aside:
                 from astica_sync.cli.undo.set_aside import AsideFolder
 
