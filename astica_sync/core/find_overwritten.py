@@ -18,8 +18,8 @@ def find_overwritten(
     that was uploaded first.
 
     Args:
-        paths: of each path the uid of the image that is there now, "" where it is none, and the uids of those that were
-            there and are nowhere in the store.
+        paths: of each path the uid of the image that is there now, "" where it is none or a copy of another file, and
+            the uids of those that were there and are nowhere in the store.
         events: what was done since a time, the oldest first.
         is_marked: whether the journal has the sample of a uid, and not as removed.
     """

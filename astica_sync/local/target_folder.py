@@ -18,10 +18,9 @@ MOST_BYTES = 1 << 28
 """More than the paths of a million files need; a sparse file may have any length."""
 
 
-def check_target_folder(to: Path, *, chosen: bool = True, remedy: str = "") -> None:
+def check_target_folder(to: Path, *, chosen: bool = True) -> None:
     """Refuses a target that exists and is another user's, and a link that another user made. ``chosen`` is False for a
-    folder that the user has not named, where no link is followed at all; ``remedy`` is what to do where the command
-    has no option ``--to``.
+    folder that the user has not named, where no link is followed at all.
 
     Raises:
         StoreError: with what to do.
@@ -35,17 +34,16 @@ def check_target_folder(to: Path, *, chosen: bool = True, remedy: str = "") -> N
     except FileNotFoundError:
         return
     except OSError as error:
-        hint = remedy or "Name another folder with --to."
-        raise StoreError(f"{to} cannot be used: {error.strerror}", hint) from error
+        raise StoreError(f"{to} cannot be used: {error.strerror}", "Name another folder with --to.") from error
     if is_link and not chosen:
         raise StoreError(
             f"{to} is a symbolic link, which is not followed",
-            remedy or f"Name the folder: --to {quote_path(os.path.realpath(to))}",
+            f"Name the folder: --to {quote_path(os.path.realpath(to))}",
         )
     if owner is not None:
         raise StoreError(
             f"{to} belongs to {name_of(owner)}, who would see and change what is written there",
-            remedy or "Name a new folder, or one of your own, with --to.",
+            "Name a new folder, or one of your own, with --to.",
         )
 
 

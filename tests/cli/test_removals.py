@@ -66,8 +66,9 @@ def test_a_refusal_of_overwritten_images_says_so_and_where_the_former_ones_are(
         draw(many / "Can" / f"{number:03}.png", 100 + number)
     ran = shell("push", "--store", many)
     assert ran.code == 4 and "its file is another image now)" in ran.out
-    assert "put the former images back" in ran.out and "astica-sync backup list --json" in ran.out
-    assert "restore --since" not in ran.out
+    assert "brings the former images back: astica-sync backup restore --since 1d --overwritten --dry-run" in ran.out
+    listed = shell("backup", "restore", "--since", "1d", "--overwritten", "--dry-run", "--store", many)
+    assert listed.code == 0 and "11 files would be written" in listed.out
 
 
 def test_a_refusal_of_moves_and_deletions_names_what_undoes_each(shell: Shell, many: Path) -> None:

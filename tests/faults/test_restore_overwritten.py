@@ -67,6 +67,19 @@ def test_overwritten_and_deleted_images_come_back_and_the_files_there_are_kept(
     assert files_below(pushed) == before and "0 files written" in again.out, again
 
 
+@pytest.mark.parametrize("title", ["Can", "Glass"])
+def test_an_image_that_a_copy_of_another_one_has_overwritten_comes_back(shell: Shell, pushed: Path, title: str) -> None:
+    before = files_below(pushed)
+    shutil.copy(pushed / title / "001.png", pushed / "Can/000.png")
+    assert shell("push", "--yes", "--store", pushed).code == 0
+    ran = shell(*OVERWRITTEN, "--store", pushed)
+    assert (ran.code, "1 file written" in ran.out) == (0, True), ran
+    assert files_below(pushed) == before
+    assert files_below(aside(pushed)) == {"Can/000.png": before[f"{title}/001.png"]}
+    again = shell(*OVERWRITTEN, "--store", pushed)
+    assert files_below(pushed) == before and "0 files written" in again.out, again
+
+
 def test_a_second_time_the_files_get_other_names(shell: Shell, changed: Path) -> None:
     first = (changed / "Can/000.png").read_bytes()
     assert shell(*OVERWRITTEN, "--class", "Can", "--store", changed).code == 0

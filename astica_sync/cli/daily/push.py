@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from astica_sync.sync.push.push_round import Consent, Naming
 
 MOST_NAMES = 20
-_WHERE_ALL = "astica-sync push --dry-run --json lists all"
+_WHERE_ALL = "to list all: astica-sync push --dry-run --json"
 CHECK_SECONDS = 60.0
 """How long a dry run may check the images that a push would send."""
 

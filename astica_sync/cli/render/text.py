@@ -276,8 +276,5 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
             back += f". What was deleted, this lists: {_RESTORE} --dry-run"
         return back
     if all(is_overwritten(sample) for refusal in refusals for sample in refusal.samples):
-        return (
-            f'{allow} If not, put the former images back: the page "Undo a mistake" of the manual says how. '
-            "To find them: astica-sync backup list --json"
-        )
+        return f"{allow} If not, this lists what brings the former images back: {_RESTORE} --overwritten --dry-run"
     return f"{allow} If not, this lists what can be brought back: {_RESTORE} --dry-run"

@@ -54,8 +54,14 @@ class AsideFolder:
                 made.
         """
         check_root(self._layout)
-        way = f"Move {quote_path(str(self.path))} away, then run it again."
-        check_target_folder(self.path, chosen=False, remedy=way)
+        try:
+            check_target_folder(self.path, chosen=False)
+        except StoreError as error:
+            # Its own remedy is an option that this command does not have.
+            raise StoreError(
+                f"the files that are there now have no place to go to: {error}",
+                f"Move {quote_path(str(self.path))} away, then run it again.",
+            ) from error
         try:
             FileSystem().make_folder(self.path, 0o700)
         except OSError as error:

@@ -30,6 +30,8 @@ def overwritten_since(
     for path, before in entries.items():
         content, _ = index.file_at(path) or (None, None)
         title = next(iter(before.values())).class_title
-        paths[path] = (uid_of(title, content) if content is not None else "", tuple(before))
+        # What was sent of a copy was sent of another file: nothing tells when the copy came, and it is not lost.
+        is_known = content is not None and len(index.paths_with(content)) == 1
+        paths[path] = (uid_of(title, content) if content is not None and is_known else "", tuple(before))
     events = reversed(list(journal.history(since=since)))
     return {entries[path][uid] for path, uid in find_overwritten(paths, events, is_marked).items()}
