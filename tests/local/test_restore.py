@@ -453,3 +453,31 @@ def test_a_folder_that_is_exchanged_for_a_link_gets_no_file_elsewhere(step: str,
     else:
         assert report.written == 1
         assert aside == ["002.jpg"]
+
+
+def test_a_backup_that_goes_away_meanwhile_is_named_once(kept: Kept) -> None:
+    """As where its disk is unmounted in the middle: nothing is missing in it."""
+    for number in range(4):
+        kept.keep(f"Can/{number}.jpg", str(number).encode())
+    entries = list(kept.backup.samples())
+    rounds = iter((False, True))
+
+    def going() -> Sequence[CatalogEntry]:
+        if next(rounds):
+            return gone
+        return entries
+
+    class Gone(list[CatalogEntry]):
+        def __iter__(self) -> Any:
+            for at, entry in enumerate(entries):
+                if at == 2:
+                    (kept.folder / "backup").rename(kept.folder / "elsewhere")
+                yield entry
+
+    gone = Gone()
+    with pytest.raises(StoreError, match="not there any more; 2 files were restored before") as caught:
+        kept.restore(entries=going)
+    assert "check that the disk is mounted" in caught.value.hint
+    (kept.folder / "elsewhere").rename(kept.folder / "backup")
+    assert kept.restore().written == 2
+    assert len(kept.out()) == 4

@@ -56,7 +56,8 @@ def restore(
 
     Raises:
         StorageFull: the disk is full.
-        StoreError: the target cannot be used or is another user's, or the catalog cannot be read.
+        StoreError: the target cannot be used or is another user's, the catalog cannot be read, or the backup is not
+            there any more.
     """
     root, mode = _make_root(to, files)
     entries = entries or backup.samples
@@ -80,6 +81,12 @@ def restore(
             else:
                 already_there += 1
         except _NotRestored as reason:
+            if not os.path.isdir(backup.root):  # noqa: PTH112 - a Path raises an error there
+                # Else each image would be missing in it, as after a real loss.
+                raise StoreError(
+                    f"{backup.root} is not there any more; {written:,} files were restored before",
+                    "check that the disk is mounted, then run the command again, which continues where it stopped",
+                ) from None
             problems.append(Problem(entry.path, str(reason)))
     return Restored(written, already_there, tuple(older), tuple(problems))
 
