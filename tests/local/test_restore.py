@@ -475,7 +475,7 @@ def test_a_backup_that_goes_away_meanwhile_is_named_once(kept: Kept) -> None:
                 yield entry
 
     gone = Gone()
-    with pytest.raises(StoreError, match="not there any more; 2 files were restored before") as caught:
+    with pytest.raises(StoreError, match="not there any more; files restored before: 2") as caught:
         kept.restore(entries=going)
     assert "check that the disk is mounted" in caught.value.hint
     (kept.folder / "elsewhere").rename(kept.folder / "backup")

@@ -230,3 +230,19 @@ def test_status_says_as_the_view_does_that_a_watcher_waits_for_a_decision(
     assert "● waiting for a decision" in "\n".join(drawn(view_of(StoreView(status, Activity())), 120, 24))
     status.refusals = []
     assert ", idle, " in status_command._watcher_line(layout)[0]
+
+
+def test_the_commands_of_events_name_the_store() -> None:
+    """The watcher may run in another folder, where a command that is pasted from its view would find no store."""
+    screen: Any = watch_screen.WatchScreen()
+    screen.event(
+        "/photos",
+        "refused",
+        "too many; if that is intended: astica-sync push --yes. To bring them back: "
+        "astica-sync backup restore --since 1d --dry-run",
+    )
+    screen.event("/photos", "uploaded", "Can/astica-sync push.jpg")
+    texts = [text for _, _, text in screen._log]
+    assert "astica-sync push --yes --store /photos." in texts[0]
+    assert texts[0].endswith("astica-sync backup restore --since 1d --dry-run --store /photos")
+    assert texts[1] == "Can/astica-sync push.jpg"

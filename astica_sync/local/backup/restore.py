@@ -84,7 +84,7 @@ def restore(
             if not os.path.isdir(backup.root):  # noqa: PTH112 - a Path raises an error there
                 # Else each image would be missing in it, as after a real loss.
                 raise StoreError(
-                    f"{backup.root} is not there any more; {written:,} files were restored before",
+                    f"{backup.root} is not there any more; files restored before: {written:,}",
                     "check that the disk is mounted, then run the command again, which continues where it stopped",
                 ) from None
             problems.append(Problem(entry.path, str(reason)))

@@ -13,7 +13,7 @@ from astica_sync.cli.render.live.disk_probe import DiskProbe
 from astica_sync.cli.render.live.in_encoding import InEncoding
 from astica_sync.cli.render.live.keys import Keyboard
 from astica_sync.cli.render.live.watch_picture import StoreView, WatchView, watch_picture
-from astica_sync.cli.render.messages import name_store_elsewhere
+from astica_sync.cli.render.messages import name_store, name_store_elsewhere
 from astica_sync.cli.render.progress_state import Activity
 from astica_sync.cli.render.watch_output import KeyAction, WatchOutput, print_event
 from astica_sync.cli.render.watch_status_output import watch_status_lines
@@ -63,7 +63,8 @@ class WatchScreen(WatchOutput):
                 left = [one for one in self._log if one[1] != "failed" or not one[2].startswith(f"{text}: ")]
                 self._log = deque(left, maxlen=MOST_EVENTS)
             if name != "watching" and text != name:
-                self._log.append((local_time(time.time(), seconds=True)[11:], name, text))
+                # Without a look at the disk, which may not answer: the lock is held.
+                self._log.append((local_time(time.time(), seconds=True)[11:], name, name_store(text, store)))
 
     def attach(self, store: str, activity: Activity) -> None:
         with self._lock:
