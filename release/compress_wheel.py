@@ -17,12 +17,32 @@ import re
 import sys
 import tokenize
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-DOCUMENTED = ("astica_sync/api/", "astica_sync/cli/")
+DOCUMENTED = ("astica_sync/api/",)
 """The parts of the package whose functions keep their docstrings."""
+COMMANDS = ("astica_sync/cli/",)
+"""Those whose decorated functions do: the commands."""
 _FOR_CHECKERS = re.compile(r"#\s*(?:type|mypy|pyright)\s*:")
 """A comment that the type checkers of users read."""
+
+
+_Parent = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Keeps = Callable[[_Parent], bool]
+"""Whether the descriptions in a block stay."""
+
+
+def _keeps_none(_: _Parent) -> bool:
+    return False
+
+
+def _is_command(block: _Parent) -> bool:
+    return isinstance(block, ast.FunctionDef) and bool(block.decorator_list)
+
+
+def _is_public(block: _Parent) -> bool:
+    return isinstance(block, ast.Module) or not block.name.startswith("_") or block.name.endswith("__")
 
 
 def compress_wheel(wheel: Path) -> None:
@@ -73,36 +93,35 @@ def strip_comments(source: str, name: str = "") -> str:
     return stripped
 
 
-def strip_docstrings(source: str, name: str = "") -> str:
+def strip_docstrings(source: str, name: str = "", keeps: Keeps = _keeps_none) -> str:
     """The same code, on the same lines, without docstrings and without the strings that describe a name above them,
     which Python throws away. Those of decorated classes stay: a data class without one would make one at each start.
+    So do those of what ``keeps`` is true of.
 
     Raises:
         SystemExit: it is not the same code.
     """
     lines = list(io.StringIO(source))
-    for _, described in _descriptions(ast.parse(source)):
+    for _, described in _descriptions(ast.parse(source), keeps):
         assert described.end_lineno is not None
         for number in range(described.lineno - 1, described.end_lineno):
             line = lines[number]
             lines[number] = line[len(line.rstrip("\r\n")) :]
     stripped = "".join(lines)
-    if _tree(stripped, with_docstrings=False) != _tree(source, with_docstrings=False):
+    if _tree(stripped, keeps) != _tree(source, keeps):
         raise SystemExit(f"{name}: without its docstrings it is other code")
     return stripped
 
 
 def _smaller(name: str, source: str) -> str:
     stripped = strip_comments(source, name)
-    return stripped if name.startswith(DOCUMENTED) else strip_docstrings(stripped, name)
+    keeps = _is_public if name.startswith(DOCUMENTED) else _is_command if name.startswith(COMMANDS) else _keeps_none
+    return strip_docstrings(stripped, name, keeps)
 
 
-_Parent = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _descriptions(tree: ast.Module) -> list[tuple[_Parent, ast.stmt]]:
-    """The strings that stand alone, each with what it is in, but the docstrings of decorated classes and what is
-    all that a class or a function has."""
+def _descriptions(tree: ast.Module, keeps: Keeps) -> list[tuple[_Parent, ast.stmt]]:
+    """The strings that stand alone, each with what it is in, but the docstrings of decorated classes, of what ``keeps``
+    is true of, and what is all that a class or a function has."""
     found: list[tuple[_Parent, ast.stmt]] = []
     for parent in ast.walk(tree):
         if isinstance(parent, _Parent):
@@ -111,16 +130,18 @@ def _descriptions(tree: ast.Module) -> list[tuple[_Parent, ast.stmt]]:
                     isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and type(one.value.value) is str
                 )
                 decorated = isinstance(parent, ast.ClassDef) and bool(parent.decorator_list)
-                stays = place == 0 and (decorated or (len(parent.body) == 1 and parent is not tree))
+                alone = len(parent.body) == 1 and parent is not tree
+                stays = keeps(parent) or (place == 0 and (decorated or alone))
                 if text and not stays:
                     found.append((parent, one))
     return found
 
 
-def _tree(source: str, *, with_docstrings: bool = True) -> str:
+def _tree(source: str, keeps: Keeps | None = None) -> str:
+    """The syntax tree; without the descriptions that go where ``keeps`` is given."""
     tree = ast.parse(source)
-    if not with_docstrings:
-        for parent, one in _descriptions(tree):
+    if keeps is not None:
+        for parent, one in _descriptions(tree, keeps):
             parent.body.remove(one)
         for block in ast.walk(tree):
             if isinstance(block, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

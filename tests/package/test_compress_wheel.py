@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from release import compress_wheel
-from release.compress_wheel import DOCUMENTED, strip_comments, strip_docstrings, without_comments
+from release.compress_wheel import COMMANDS, DOCUMENTED, strip_comments, strip_docstrings, without_comments
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '''\
@@ -104,6 +104,24 @@ def test_what_users_see_keeps_its_docstrings() -> None:
     content = {f"{folder}a.py": DOCUMENTED_SOURCE.encode() for folder in (*DOCUMENTED, "astica_sync/core/")}
     made = without_comments(content)
     assert [name for name, data in made.items() if b"lines." in data] == [f"{folder}a.py" for folder in DOCUMENTED]
+
+
+COMMAND_SOURCE = '''\
+"""The module."""
+@group.command
+def push():
+    """The help of the command."""
+    return 1
+def helper():
+    """Which no user sees."""
+    return 2
+'''
+
+
+def test_commands_keep_their_help_and_nothing_else_there_does() -> None:
+    made = without_comments({f"{COMMANDS[0]}a.py": COMMAND_SOURCE.encode()})[f"{COMMANDS[0]}a.py"].decode()
+    lines = COMMAND_SOURCE.splitlines()
+    assert made.splitlines() == ["", *lines[1:6], "", *lines[7:]]
 
 
 def test_what_would_be_other_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
