@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 from astica_sync.core.model import content_of, is_uid
 from astica_sync.core.plan.decision_table import RemovalReason
 
-_UPLOADS = ("upload", "adopt")
+UPLOADS = ("upload", "adopt")
+"""The actions of the history by which the service has a sample."""
 _REMOVALS = ("remove", "remove-class")
 _NOT_CARRIED_OUT = ("refused", "not done")
 _SUPERFLUOUS = (RemovalReason.EXTRA, RemovalReason.MISPLACED, RemovalReason.RECONVERTED)
@@ -118,7 +119,7 @@ class _History:
                 self._moved.add(uid)
             if event.outcome in _NOT_CARRIED_OUT:
                 continue
-            if event.action in _UPLOADS:
+            if event.action in UPLOADS:
                 self._uploaded[uid] = number
             elif event.action in _REMOVALS and not event.reason.startswith(_SUPERFLUOUS):
                 self._removed[uid] = (number, event.reason)
@@ -169,7 +170,7 @@ class _History:
     def _was_there(self, uid: str) -> bool:
         known = self._first.get(uid)
         if known is not None:
-            return known[1].action not in _UPLOADS
+            return known[1].action not in UPLOADS
         return self._is_marked(uid)
 
 

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from astica_sync.core.find_moved_images import PastEvent
-
-_UPLOADS = ("upload", "adopt")
+from astica_sync.core.find_moved_images import UPLOADS, PastEvent
 
 
 def find_overwritten(
@@ -25,7 +23,7 @@ def find_overwritten(
     """
     first: dict[str, int] = {}
     for number, event in enumerate(events):
-        first.setdefault(event.uid, number if event.action in _UPLOADS else -1)
+        first.setdefault(event.uid, number if event.action in UPLOADS else -1)
 
     def arrival(uid: str) -> float:
         return first.get(uid, -1 if is_marked(uid) else math.inf)

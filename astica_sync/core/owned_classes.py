@@ -1,11 +1,12 @@
 """Which classes of a model a store manages, where several stores divide them: the setting ``owns``."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from astica_sync.core.model import fold_title
 
-MOST_KNOWN = 4096
-"""Of so many titles it is remembered whether the store owns them."""
+_folded = lru_cache(4096)(fold_title)
+"""A plan asks for each of very many samples, and they have few titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +15,13 @@ class OwnedClasses:
     them, without case, outer spaces and Unicode form."""
 
     titles: tuple[str, ...] = ()
-    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _folded: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_folded", frozenset(map(fold_title, self.titles)))
 
     def covers(self, class_title: str) -> bool:
-        if not self.titles:
-            return True
-        known = self._known.get(class_title)
-        if known is None:
-            # A plan asks for each of very many samples, and they have few titles.
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            known = self._known[class_title] = fold_title(class_title) in set(map(fold_title, self.titles))
-        return known
+        return not self.titles or _folded(class_title) in self._folded
 
     def __bool__(self) -> bool:
         """Whether there are classes that the store does not manage."""

@@ -86,6 +86,27 @@ def test_neither_store_removes_adopts_or_doubles_what_the_other_has(
     assert "not sent" not in shell("status", "--store", cans).out
 
 
+def test_the_data_of_a_version_comes_back_in_the_classes_of_the_store_alone(
+    shell: Shell, sandbox: RunningSandbox, cans: Path, boxes: Path, model: int
+) -> None:
+    assert shell("train", "--store", cans).code == 0
+    at_training = {sample for sample in on_service(sandbox, model) if sample[0] == "can"}
+    (boxes / "Box" / "000.png").unlink()
+    draw(boxes / "Box" / "later.png", 90)
+    (cans / "Can" / "000.png").unlink()
+    draw(cans / "Can" / "later.png", 91)
+    for store in (boxes, cans):
+        assert shell("push", "--yes", "--store", store).code == 0
+    others = {sample for sample in on_service(sandbox, model) if sample[0] == "Box"}
+    back = shell("push", "--as", "@1", "--yes", "--store", cans)
+    assert back.code == 0, back
+    now = on_service(sandbox, model)
+    assert {sample for sample in now if sample[0] == "Box"} == others, "what the other store has is left alone"
+    assert {sample for sample in now if sample[0] == "can"} == at_training
+    assert shell("push", "--store", cans).code == 0
+    assert {sample for sample in on_service(sandbox, model) if sample[0] == "Box"} == others
+
+
 def test_a_class_that_is_not_owned_any_more_is_given_up_and_can_be_taken_back(
     shell: Shell, sandbox: RunningSandbox, cans: Path, model: int
 ) -> None:

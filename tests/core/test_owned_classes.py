@@ -17,7 +17,7 @@ from astica_sync.core.model import (
     make_scope,
     make_uid,
 )
-from astica_sync.core.owned_classes import ALL_CLASSES, MOST_KNOWN, OwnedClasses
+from astica_sync.core.owned_classes import ALL_CLASSES, OwnedClasses
 from astica_sync.core.plan.decision_table import (
     NOT_OWNED,
     OTHER_STORE,
@@ -205,9 +205,3 @@ def test_pages_of_the_store_leave_out_what_it_does_not_own() -> None:
     pages = [(["a", "b"], ["Can", "Box"]), (["c"], ["Box"])]
     assert list(pages_of_owned(pages, OwnedClasses(("can",)))) == [(["a"], ["Can"]), ([], [])]
     assert pages_of_owned(pages, ALL_CLASSES) is pages
-
-
-def test_very_many_titles_are_not_remembered_for_ever() -> None:
-    owned = OwnedClasses(("t7",))
-    assert [title for title in (f"T{number}" for number in range(MOST_KNOWN + 10)) if owned.covers(title)] == ["T7"]
-    assert owned.covers("T7") and len(owned._known) <= MOST_KNOWN

@@ -57,13 +57,18 @@ def test_a_new_attempt_takes_agreement_back(path: Path) -> None:
     assert (mark.state, mark.sent_at) == (MarkState.ATTEMPTED, 10.0)
 
 
+def begin(journal: Journal, *, in_doubt: bool) -> None:
+    """Sends a sample, with an answer or without."""
+    if in_doubt:
+        journal.attempt([A], 5.0)
+    else:
+        journal.agree([A], 5.0)
+
+
 @pytest.mark.parametrize("in_doubt", [True, False])
 def test_a_removal_keeps_in_mind_that_an_upload_is_open(path: Path, in_doubt: bool) -> None:
     with Journal(path, "run-1") as journal:
-        if in_doubt:
-            journal.attempt([A], 5.0)
-        else:
-            journal.agree([A], 5.0)
+        begin(journal, in_doubt=in_doubt)
         journal.attempt_removal([(*A, 70)], 6.0)
         journal.attempt_removal([(*A, 80)], 7.0)
         mark = journal.mark(A[0])
@@ -83,10 +88,7 @@ def test_a_removal_keeps_in_mind_that_an_upload_is_open(path: Path, in_doubt: bo
 @pytest.mark.parametrize("in_doubt", [True, False])
 def test_a_copy_that_is_gone_for_sure_is_kept_in_mind_while_another_one_is_open(path: Path, in_doubt: bool) -> None:
     with Journal(path, "run-1") as journal:
-        if in_doubt:
-            journal.attempt([A], 5.0)
-        else:
-            journal.agree([A], 5.0)
+        begin(journal, in_doubt=in_doubt)
         journal.attempt_removal([(*A, 70)], 6.0)
         journal.attempt_removal([(*A, 7)], 6.0)
         journal.confirm_copy_removed(A[0], 7)

@@ -340,10 +340,29 @@ assert "Can/20 24/5.png" in store.paths()
 """
 
 
-def test_a_real_bind_mount(tmp_path: Path) -> None:
+NESTED = """
+import subprocess, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from tests.local.test_mounts import PNG, Store
+from astica_sync.local.filesystem import FileSystem
+store = Store(Path(sys.argv[1]))
+for place in ("Disk", "Disk/inner"):
+    (store.root / place).mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", store.root / place], check=True)
+    (store.root / place / "5.png").write_bytes(PNG + place.encode())
+assert not store.scan(FileSystem(store.root)).unknown
+subprocess.run(["umount", store.root / "Disk" / "inner"], check=True)
+assert store.scan(FileSystem(store.root)).unknown.covers("Disk")
+assert "Disk/inner/5.png" in store.paths()
+"""
+
+
+@pytest.mark.parametrize("script", [BIND, NESTED], ids=["bound", "a disk inside a disk"])
+def test_real_mounts(tmp_path: Path, script: str) -> None:
     prefix = ["unshare", "-rm"]
     if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
         pytest.skip("needs mount namespaces")
     root = Path(__file__).parents[2]
-    done = subprocess.run([*prefix, sys.executable, "-c", BIND, tmp_path, root], capture_output=True, text=True)
+    done = subprocess.run([*prefix, sys.executable, "-c", script, tmp_path, root], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -23,11 +23,11 @@ from astica_sync.system.error_advice import reason_of, remedy
 _ON_ANOTHER_DISK = "it is on another disk than the folder for it: move the file away, then run the command again"
 
 
-def aside_path(layout: Layout, files: FileSystem | None = None) -> Path:
+def _aside_path(layout: Layout) -> Path:
     """Where such files go: a folder beside the store, or in its hidden folder where the store itself is a mount, since
     a file is moved within one disk alone."""
-    root, known = layout.root, files or FileSystem()
-    if root.is_mount() or root.name in known.mounts_below(root.parent):
+    root = layout.root
+    if root.is_mount() or root.name in FileSystem().mounts_below(root.parent):
         return layout.state / "overwritten"
     return root.with_name(f"{root.name}-overwritten")
 
@@ -37,7 +37,7 @@ class AsideFolder:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self.path = aside_path(layout)
+        self.path = _aside_path(layout)
         self._moved: dict[str, str] = {}
 
     @property

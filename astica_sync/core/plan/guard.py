@@ -53,6 +53,10 @@ class Allowance:
     at_most: int | None = None
     all: bool = False
 
+    def limit(self, managed: int) -> int:
+        """How many of so many samples."""
+        return max(self.floor, int(self.share * managed)) if self.at_most is None else self.at_most
+
 
 @dataclass(frozen=True, slots=True)
 class RecentRemovals:
@@ -119,7 +123,7 @@ def check_total(plan: Plan, allowance: Allowance, recent: RecentRemovals) -> lis
     """The reason against removing more than the allowed share of all managed samples."""
     removed = judged(plan)
     counted = _counted(recent.total, removed)
-    limit = max(allowance.floor, int(allowance.share * (plan.managed + counted)))
+    limit = allowance.limit(plan.managed + counted)
     if len(removed) + counted <= limit:
         return []
     total = f"{_samples(len(removed))} of {plan.managed} would be removed{_and_before(recent.total, removed)}"
@@ -169,9 +173,7 @@ def check_reconversions(plan: Plan, allowance: Allowance) -> list[Refusal]:
     uploads = tuple(upload for upload in plan.uploads if upload.reconverted)
     removed = tuple(removal for removal in plan.removed if removal.why is RemovalReason.RECONVERTED)
     number = max(len(uploads), len(removed))
-    limit = (
-        max(allowance.floor, int(allowance.share * plan.managed)) if allowance.at_most is None else allowance.at_most
-    )
+    limit = allowance.limit(plan.managed)
     if allowance.all or number <= limit:
         return []
     images = "1 image is" if number == 1 else f"{number} images are"
@@ -185,11 +187,7 @@ def check_reconversions(plan: Plan, allowance: Allowance) -> list[Refusal]:
 def check_given_up(plan: Plan, allowance: Allowance) -> list[Refusal]:
     """The reason against leaving more samples to other stores than the allowance."""
     number = len(plan.given_up)
-    limit = (
-        max(allowance.floor, int(allowance.share * (plan.managed + number)))
-        if allowance.at_most is None
-        else allowance.at_most
-    )
+    limit = allowance.limit(plan.managed + number)
     if allowance.all or number <= limit:
         return []
     titles = sorted({one.class_title for one in plan.given_up})

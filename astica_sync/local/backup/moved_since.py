@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from astica_sync.core.find_moved_images import ImagePlaces, MovedImage, OtherPlace, SamplePlace, find_moved
-from astica_sync.core.model import MarkState, make_scope, make_uid
+from astica_sync.core.model import make_scope, make_uid
 from astica_sync.local.backup.removed_since import Elsewhere
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.db.index import Index
@@ -21,10 +21,6 @@ def moved_since(
         title = class_title_of(path.partition("/")[0]) or ""
         return SamplePlace(path, make_uid(content, make_scope(model_id, title, index.recipe_of(content))))
 
-    def is_marked(uid: str) -> bool:
-        mark = journal.mark(uid)
-        return mark is not None and mark.state is not MarkState.REMOVED
-
     left: dict[str, list[SamplePlace]] = defaultdict(list)
     for one in elsewhere:
         content, _ = index.file_at(one.now) or (None, None)
@@ -35,4 +31,4 @@ def moved_since(
         for content, places in left.items()
     }
     events = list(journal.history(since=since)) if images else []
-    return find_moved(images, reversed(events), is_marked)
+    return find_moved(images, reversed(events), journal.has_sample)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from astica_sync.core.find_overwritten import find_overwritten
-from astica_sync.core.model import MarkState, make_scope, make_uid
+from astica_sync.core.model import make_scope, make_uid
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.db.index import Index
 from astica_sync.local.db.journal import Journal
@@ -19,10 +19,6 @@ def overwritten_since(
     def uid_of(title: str, content: str) -> str:
         return make_uid(content, make_scope(model_id, title, index.recipe_of(content)))
 
-    def is_marked(uid: str) -> bool:
-        mark = journal.mark(uid)
-        return mark is not None and mark.state is not MarkState.REMOVED
-
     entries: dict[str, dict[str, CatalogEntry]] = defaultdict(dict)
     for entry in removed:
         entries[entry.path][uid_of(entry.class_title, entry.content)] = entry
@@ -34,4 +30,4 @@ def overwritten_since(
         is_known = content is not None and len(index.paths_with(content)) == 1
         paths[path] = (uid_of(title, content) if content is not None and is_known else "", tuple(before))
     events = reversed(list(journal.history(since=since)))
-    return {entries[path][uid] for path, uid in find_overwritten(paths, events, is_marked).items()}
+    return {entries[path][uid] for path, uid in find_overwritten(paths, events, journal.has_sample).items()}

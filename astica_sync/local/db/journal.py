@@ -167,6 +167,11 @@ class Journal:
     def mark(self, uid: str) -> Mark | None:
         return next(self._read(f"{_MARK} WHERE uid = ?", (uid,), _mark), None)
 
+    def has_sample(self, uid: str) -> bool:
+        """Whether it has a mark of the sample that is not *removed*."""
+        mark = self.mark(uid)
+        return mark is not None and mark.state is not MarkState.REMOVED
+
     def classes(self) -> list[str]:
         """The titles of all classes with marks, sorted."""
         return list(self._read("SELECT DISTINCT class FROM mark ORDER BY class", (), lambda row: str(row[0])))
