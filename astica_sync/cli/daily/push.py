@@ -163,7 +163,9 @@ def push(
                 copies = session.local.index.copies(MOST_PAIRS) if as_version is None else []
                 lines = status_lines(status, price, path_of, copies, as_version, is_image)
                 if as_version is not None and status.in_sync:
-                    of_version = data_of_version(as_version, api.snapshot(as_version), status.plan.unmanaged)
+                    of_version = data_of_version(
+                        as_version, api.snapshot(as_version), status.plan.unmanaged, status.owned
+                    )
                     lines[-1] = click.style(of_version, fg="green")
                 # Nothing is above the table, which begins with an empty line.
                 print_lines(lines[1:] + in_two_formats_section(pairs))
@@ -200,7 +202,7 @@ def push(
         lines = []
         if not as_json:
             limit = number_to_set(find_last_refusals(opened.settings)) if pushed.refused else ""
-            said = as_version and data_of_version(as_version, api.snapshot(as_version), pushed.unmanaged)
+            said = as_version and data_of_version(as_version, api.snapshot(as_version), pushed.unmanaged, pushed.owned)
             lines = push_lines(pushed, said, moved_to, limit, asked_about)
             lines += in_two_formats_lines(pairs)
         if not as_json and as_version is None:

@@ -122,7 +122,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
             if offline:
                 lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
             if follows:
-                of_version = data_of_version(follows, _samples_of(opened, snapshot), status.plan.unmanaged)
+                of_version = data_of_version(
+                    follows, _samples_of(opened, snapshot), status.plan.unmanaged, status.owned
+                )
                 held = f"{of_version} A push brings it back in sync with the store."
                 lines.append(click.style(held, fg="yellow"))
             lines += _watcher_line(opened.layout)

@@ -349,12 +349,19 @@ def unmanaged_note(count: int, version: str) -> str:
     )
 
 
-def data_of_version(version: str, samples: "Sequence[SnapshotSample]", unmanaged: Sequence[RemoteSample]) -> str:
+def data_of_version(
+    version: str, samples: "Sequence[SnapshotSample]", unmanaged: Sequence[RemoteSample], owned: OwnedClasses
+) -> str:
     """That the service holds the data of a version, and where that is not exact: ``samples`` are those of the version,
-    and ``unmanaged`` those made elsewhere that the service shows now."""
-    holds = f"The service holds the data of {safe(version)}"
+    ``unmanaged`` those made elsewhere that the service shows now, and ``owned`` the classes that the store manages."""
+    holds, lacks = f"The service holds the data of {safe(version)}", []
     if missing := len(find_missing([one for one in samples if isinstance(one, UnmanagedSample)], unmanaged)):
-        holds += f" without {number(missing, 'sample')} made elsewhere, which the backup does not have"
+        lacks.append(f"{number(missing, 'sample')} made elsewhere, which the backup does not have")
+    of_others = [one for one in samples if not (isinstance(one, UnmanagedSample) or owned.covers(one.class_title))]
+    if missing := len(find_missing(of_others, unmanaged)):
+        lacks.append(f"{number(missing, 'sample')} of classes that this store does not own")
+    if lacks:
+        holds += f" without {' and '.join(lacks)}"
     others = len(find_additions(samples, unmanaged)) if unmanaged else 0
     if not others:
         return f"{holds}."
