@@ -1,12 +1,8 @@
 """Which classes of a model a store manages, where several stores divide them: the setting ``owns``."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from astica_sync.core.model import fold_title
-
-_folded = lru_cache(4096)(fold_title)
-"""A plan asks for each of very many samples, and they have few titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +17,7 @@ class OwnedClasses:
         object.__setattr__(self, "_folded", frozenset(map(fold_title, self.titles)))
 
     def covers(self, class_title: str) -> bool:
-        return not self.titles or _folded(class_title) in self._folded
+        return not self.titles or fold_title(class_title) in self._folded
 
     def __bool__(self) -> bool:
         """Whether there are classes that the store does not manage."""
