@@ -225,6 +225,13 @@ def test_a_hostile_postgres_ends_no_call_in_another_way(kind: str) -> None:
     assert found in (expected, (AWAY, "no answer in time")) if "endless" in kind else found == expected
 
 
+@pytest.mark.parametrize("at", [redis_at, postgres_at])
+def test_a_proxy_whose_server_is_gone_is_a_server_that_is_away(at: Callable[[int], BudgetServer]) -> None:
+    """It takes the connection and closes it at once. Requests go on within a machine's part."""
+    with serving(lambda _: None) as port:
+        assert outcome(at(port))[0] == AWAY
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "greeting",

@@ -187,7 +187,6 @@ def test_each_store_keeps_its_own_through_edits_kills_splits_and_restarts(fleet:
     assert stores == {"line-1": ["Box"]}
 
 
-@pytest.mark.parametrize("server", ["redis"], indirect=True)
 def test_the_fleet_goes_on_when_its_server_is_gone_for_good(fleet: Fleet) -> None:
     fleet.begin()
     until(fleet.is_in_sync, fleet)

@@ -212,7 +212,10 @@ _UNUSABLE_TEXTS = (
     (r"database .* does not exist", "database"),
     (r"no pg_hba\.conf entry|certificate|SSL error", "rejected"),
     (r"expected authentication request|invalid response to SSL|server does not support SSL|received invalid", "other"),
-    (r"invalid (?:port|integer|connection|URI|percent|sslmode)|unexpected|missing .*=|invalid .* value", "address"),
+    (r"unexpected (?:response|message)", "other"),
+    # "server closed the connection unexpectedly" is said by a proxy, too, whose server is away.
+    (r"unexpected (?:character|spaces)|invalid (?:port|integer|connection|URI|percent|sslmode)", "address"),
+    (r"missing .*=|invalid .* value", "address"),
 )
 _UNUSABLE = {
     "access": ("it refused the user or the password", _NOT_POSTGRES),
