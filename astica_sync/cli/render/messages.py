@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import sys
 from collections.abc import Callable, Iterable
@@ -36,6 +37,9 @@ _ABOUT_THE_STORE = re.compile(
     # What follows is read no further than options and their values, so that no sentence is taken for a command.
     rf"(?: -[a-z-]+(?: {_ARGUMENT})?)*(?=[.,;)\x1b]|$)"
 )
+_LOOK_FOR_SIGNALS = 0.1
+"""After how many seconds at most a question notices a signal that came just before it began to wait."""
+
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 _named: list[str] = []
 """The store that the commands of hints name, where they would find another one or none without."""
@@ -195,12 +199,6 @@ def confirm(question: str, *, default: bool = False, err: bool = True) -> bool:
         click.Abort: the input has ended, or Ctrl-C was typed.
     """
 
-    def read(answer: str) -> bool:
-        value = answer.strip().lower()
-        if value not in _ANSWERS:
-            raise click.UsageError("answer y or n")
-        return _ANSWERS[value]
-
     text = f"{question} {'[Y/n]' if default else '[y/N]'}"
     width = terminal_width(err=err)
     *before, last = [text] if width is None else wrap(text, width - len(": "))
@@ -209,9 +207,27 @@ def confirm(question: str, *, default: bool = False, err: bool = True) -> bool:
     usual = "y" if default else "n"
     _asking.append(question)
     try:
-        return bool(click.prompt(last, default=usual, show_default=False, value_proc=read, err=err))
+        while True:
+            click.echo(f"{last}: ", nl=False, err=err)
+            _wait_for_answer()
+            answer = str(click.prompt("", prompt_suffix="", default=usual, show_default=False, err=err))
+            value = _ANSWERS.get(answer.strip().lower())
+            if value is not None:
+                return value
+            click.echo("Error: answer y or n", err=err)
+    except KeyboardInterrupt:
+        raise click.Abort from None
     finally:
         _asking.clear()
+
+
+def _wait_for_answer() -> None:
+    """Waits until a line was typed at the terminal. A signal that arrives just before the interpreter reads the line is
+    handled only after the next key, so the reading begins when there is something to read."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stdin.isatty():
+            while not select.select([sys.stdin], [], [], _LOOK_FOR_SIGNALS)[0]:
+                pass
 
 
 def print_note(text: str) -> None:
