@@ -47,6 +47,8 @@ class Asking:
     given_up: bool = False
     looked_after: float = float("inf")
     shown_after: float = float("inf")
+    counts: bool = True
+    """Whether the store was shown a version just before, from whose name those after it can be counted."""
 
 
 @dataclass(slots=True)
@@ -159,6 +161,8 @@ class VersionsOracle:
         else:
             book.manifests[snapshot] = self._as_observed(run, notes, manifest)
         asking = Asking(run, store.name, notes.started, world.time, snapshot, frozenset(book.shown))
+        # A list and a view that lag may both show none, although the store knows one.
+        asking.counts = bool(intent and intent["name"])
         book.askings.append(asking)
         fields["asking"] = asking
 
@@ -302,7 +306,7 @@ class VersionsOracle:
             if at >= since and not known and (elsewhere or at < asking.at):
                 return True
             # Before the view that follows the answer, or where names do not show how many versions were made.
-            uncounted = self.account.terms.shows == "date" or not asking.seen
+            uncounted = self.account.terms.shows == "date" or not (asking.seen and asking.counts)
             if at >= since and elsewhere and (at <= asking.shown_after + lag or uncounted):
                 return True
             # A view that lags shows what was removed before the request again, as if it had been added after it, or
