@@ -48,7 +48,12 @@ def served(store: Path) -> Iterator[RunningSandbox]:
 
 def online(store: Path, box: RunningSandbox, *arguments: str) -> Command:
     home = store_status.home_of(store)
-    settings = {"ASTICA_API_KEY": box.key, "ASTICA_DETECT_URL": box.url, "ASTICA_LIMIT": "1000000000"}
+    settings = {
+        "ASTICA_API_KEY": box.key,
+        "ASTICA_TRAIN_URL": box.url,
+        "ASTICA_DETECT_URL": box.url,
+        "ASTICA_LIMIT": "1000000000",
+    }
     return Command([*ASTICA, *arguments], store, home | settings)
 
 

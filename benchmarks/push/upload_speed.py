@@ -100,7 +100,12 @@ def _figures(photos: Path, work: str, latency: str, times: int, *, warm: bool) -
 
 def push_environ(photos: Path, url: str) -> dict[str, str]:
     home = store_status.home_of(photos)
-    return home | {"ASTICA_API_KEY": KEY, "ASTICA_DETECT_URL": url, "ASTICA_LIMIT": "1000000000"}
+    return home | {
+        "ASTICA_API_KEY": KEY,
+        "ASTICA_TRAIN_URL": url,
+        "ASTICA_DETECT_URL": url,
+        "ASTICA_LIMIT": "1000000000",
+    }
 
 
 @contextmanager
