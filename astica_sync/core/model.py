@@ -145,9 +145,9 @@ class Mark:
     ``sent_at`` is when the last request about the sample was sent, in seconds since the epoch by the clock of the run
     that sent it; of a removed sample, when the service confirmed that. ``run`` identifies that run of the program.
     ``path`` is the file that held the sample at that time. ``removed_ids`` are the sample ids whose removal was
-    requested since the sample was last uploaded or shown; ``gone_ids`` those of them whose removal the service has
-    confirmed while that of another copy was open; ``upload_open`` says that the outcome of that upload was unknown when
-    the first of them was requested.
+    requested since the sample was last shown, or within a quarantine before it was last uploaded; ``gone_ids`` those of
+    them whose removal the service has confirmed while that of another copy, or that upload, was open; ``upload_open``
+    says that the outcome of an upload was unknown when the first of the others was requested, or is unknown now.
     """
 
     uid: str

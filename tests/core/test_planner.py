@@ -165,6 +165,12 @@ CIRCUMSTANCES = [
     (facts(A, ATTEMPTED, 2, True)._replace(gone=(1,)), (RemoveCopies((1, 2), RemovalReason.ABSENT),)),
     (facts(P, ATTEMPTED, 2, False)._replace(gone=(1,)), (AdoptCopy(2),)),
     (facts(P, ATTEMPTED, 1, False)._replace(gone=(1,)), (WaitUntil(ASKED + 1, confirmed=False),)),
+    # A removed image was put back and sent again: what the view shows may be the copy that was removed.
+    (facts(P, ATTEMPTED, 1, False)._replace(removed=(1,), gone=(1,)), (WaitUntil(ASKED + 1, confirmed=False),)),
+    (facts(P, ATTEMPTED, 1, True)._replace(removed=(1,), gone=(1,)), (AdoptCopy(1),)),
+    (facts(P, ATTEMPTED, 2, False)._replace(removed=(1,), gone=(1,)), (AdoptCopy(2),)),
+    (facts(P, AGREED, 1, False)._replace(removed=(1,), gone=(1,)), (WaitUntil(ASKED + 1, confirmed=True),)),
+    (facts(P, AGREED, 2, False)._replace(removed=(1,), gone=(1,)), (Keep(),)),
 ]
 
 

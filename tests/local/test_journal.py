@@ -108,6 +108,35 @@ def test_a_copy_that_is_gone_for_sure_is_kept_in_mind_while_another_one_is_open(
         assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 7), (), in_doubt)
 
 
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_a_sample_that_is_sent_again_keeps_in_mind_which_copies_are_gone(path: Path, in_doubt: bool) -> None:
+    with Journal(path, "run-1") as journal:
+        begin(journal, in_doubt=in_doubt)
+        journal.attempt_removal([(*A, 70)], 6.0)
+        journal.attempt_removal([(*A, 80)], 6.0)
+        journal.confirm_removed([A[0]], 7.0, upload_open=in_doubt)
+        journal.attempt([A], 8.0)
+        mark = journal.mark(A[0])
+        assert mark is not None and mark.state is MarkState.ATTEMPTED
+        assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 80), (70, 80), True)
+        journal.restore(mark)
+        assert journal.mark(A[0]) == mark
+        journal.agree([A], 9.0)
+        mark = journal.mark(A[0])
+        assert mark is not None and mark.state is MarkState.AGREED
+        assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 80), (70, 80), False)
+        journal.attempt_removal([(*A, 90)], 10.0)
+        mark = journal.mark(A[0])
+        assert mark is not None
+        assert (mark.removed_ids, mark.gone_ids, mark.upload_open) == ((70, 80, 90), (70, 80), False)
+        journal.attempt([A], 11.0)
+        mark = journal.mark(A[0])
+        assert mark is not None and (mark.removed_ids, mark.upload_open) == ((), False), "a quarantine has passed"
+        journal.agree([A])
+        mark = journal.mark(A[0])
+        assert mark is not None and (mark.removed_ids, mark.state) == ((), MarkState.AGREED)
+
+
 def test_a_confirmed_removal_says_whether_an_upload_before_it_is_open(path: Path) -> None:
     with Journal(path, "run-1") as journal:
         journal.attempt([A], 5.0)

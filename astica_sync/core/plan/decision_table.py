@@ -52,7 +52,7 @@ class Facts(NamedTuple):
     ``asked_at`` is when the observation was asked for, ``quarantine_ends`` when the last request about the sample can
     no longer be carried out late; None if none was sent. ``removed`` are the sample ids whose removal was requested,
     and ``removed_at`` when the service confirmed that, of a removed sample; ``gone`` those of them whose removal it has
-    confirmed while that of another copy is open. All times are seconds since the epoch.
+    confirmed while that of another copy, or a later upload, is open. All times are seconds since the epoch.
 
     ``upload_open`` says that an upload of unknown outcome may still be carried out. ``removal_is_over`` of an absent
     sample: only removals of it have an unknown outcome, and a quarantine has passed, which no restart begins again.
@@ -384,7 +384,8 @@ def _decide_present(facts: Facts) -> tuple[Action, ...]:
         if facts.quarantine_ends is not None and not (is_settled(facts) or removal_shown):
             removed_for = facts.asked_at - facts.removed_at if facts.mark is MarkState.REMOVED else None
             confirmed = facts.mark is MarkState.AGREED
-            return (WaitUntil(facts.quarantine_ends, confirmed, removed_for, bool(facts.removed)),)
+            removal = any(one not in facts.gone for one in facts.removed)
+            return (WaitUntil(facts.quarantine_ends, confirmed, removed_for, removal),)
         if facts.title_questioned:
             return (AskAboutTitle(),)
         if facts.mark is not MarkState.AGREED and not facts.misplaced:
