@@ -355,6 +355,12 @@ def _version_keeps_its_data(play: "Play", store: "Store", draw: random.Random, d
     if account is None or training is None:
         return
     play.world.run_until(max(play.world.time, doubt.sent + 58.0, training.finished + account.terms.lag + 1.0))
+    if training.asking is not None and any(
+        sample.late and sample.uid != doubt.uid and sample.made >= training.asking.looked
+        for sample in play.service.ever
+    ):
+        # An upload of long ago was carried out meanwhile, which is taken for another client's.
+        return
     run = _run(play, store, draw, "versions")
     if account.trainings[-1] is training:
         for name, date, snapshot in play.oracle.versions.records(store):
