@@ -30,6 +30,7 @@ from astica_sync.core.plan.decision_table import (
     NEW_PLACE_PENDING,
     NEW_RECIPE_PENDING,
     OTHER_SIZE,
+    SENT_AGAIN,
     UNPROVEN,
     Action,
     AdoptCopy,
@@ -161,7 +162,8 @@ CIRCUMSTANCES = [
         facts(A, ATTEMPTED, 2, False)._replace(gone=(1,)),
         (RemoveCopies((2,), RemovalReason.ABSENT, leaves_doubt=True),),
     ),
-    (facts(A, ATTEMPTED, 2, False)._replace(gone=(1, 2)), (KeepMark(),)),
+    (facts(A, ATTEMPTED, 2, False)._replace(gone=(1, 2)), (HoldCopies((1, 2), SENT_AGAIN),)),
+    (facts(A, ATTEMPTED, 2, False)._replace(gone=(1, 2), upload_open=False), (KeepMark(),)),
     (facts(A, ATTEMPTED, 2, True)._replace(gone=(1,)), (RemoveCopies((1, 2), RemovalReason.ABSENT),)),
     (facts(P, ATTEMPTED, 2, False)._replace(gone=(1,)), (AdoptCopy(2),)),
     (facts(P, ATTEMPTED, 1, False)._replace(gone=(1,)), (WaitUntil(ASKED + 1, confirmed=False),)),
@@ -169,8 +171,6 @@ CIRCUMSTANCES = [
     (facts(P, ATTEMPTED, 1, False)._replace(removed=(1,), gone=(1,)), (WaitUntil(ASKED + 1, confirmed=False),)),
     (facts(P, ATTEMPTED, 1, True)._replace(removed=(1,), gone=(1,)), (AdoptCopy(1),)),
     (facts(P, ATTEMPTED, 2, False)._replace(removed=(1,), gone=(1,)), (AdoptCopy(2),)),
-    (facts(P, AGREED, 1, False)._replace(removed=(1,), gone=(1,)), (WaitUntil(ASKED + 1, confirmed=True),)),
-    (facts(P, AGREED, 2, False)._replace(removed=(1,), gone=(1,)), (Keep(),)),
 ]
 
 

@@ -23,6 +23,7 @@ CLASS_UNREADABLE = "part of its class could not be read"
 UNPROVEN = "it was adopted, so the backup may not have its bytes; to remove it: astica-sync remove-sample ID"
 ADOPTED_TWICE = "it was adopted, and the image is there once more; to remove it: astica-sync remove-sample ID"
 CONVERTED_FIRST = "it is converted first: its size tells which sample on the service is its own"
+SENT_AGAIN = "it was removed and sent again, and no answer came: an older view may still show the removed copy"
 NEW_PLACE_PENDING = "its new place is not confirmed yet"
 NEW_RECIPE_PENDING = "what the image is converted to now is not confirmed yet"
 
@@ -313,7 +314,11 @@ def _decide(facts: Facts) -> tuple[Action, ...]:
         # A view that lags shows copies that the service has removed, and their ids may be those of others by now.
         facts = _without(facts, facts.removed)
     elif facts.mark is MarkState.ATTEMPTED and facts.gone and not is_settled(facts):
-        facts = _without(facts, facts.gone)
+        rest = _without(facts, facts.gone)
+        if facts.local is Presence.ABSENT and facts.upload_open and facts.copies and not rest.copies:
+            # That copy, or one that was sent since and has got its id again.
+            return (HoldCopies(facts.copies, SENT_AGAIN),)
+        facts = rest
     match facts.local:
         case Presence.PRESENT:
             return _decide_present(facts)

@@ -57,8 +57,6 @@ SCHEMA = make_schema(
     when_newer="upgrade astica-sync",
     when_damaged="move it away: the next push rebuilds its marks from the samples on the service",
 )
-_ALL_GONE = "'-' || replace(nullif(ltrim(replace(mark.removed, '-', ''), '0,'), ''), ',', ',-')"
-"""The sample ids in ``removed``, each with a minus sign: the service has confirmed all of these removals."""
 MOST_EVENTS = 1 << 53
 """So many events are never written; a higher number was planted."""
 _T = TypeVar("_T")
@@ -201,7 +199,7 @@ class Journal:
         """Marks each (uid, class, path) as *attempted*, sent at ``at`` by this run; before the request leaves. The ids
         of copies that were removed just before stay in the mark, each with a minus sign, after the sample id 0: a view
         that lags may show them again."""
-        gone = f"'0,' || {_ALL_GONE}"
+        gone = "'0,-' || replace(nullif(ltrim(mark.removed, '0,'), ''), ',', ',-')"
         self._write_many(
             "INSERT INTO mark VALUES (?, ?, 'attempted', ?, ?, ?, NULL) ON CONFLICT (uid) DO UPDATE SET"  # noqa: S608
             " class = excluded.class, state = excluded.state, sent_at = excluded.sent_at, run = excluded.run,"
@@ -244,7 +242,8 @@ class Journal:
         """Marks samples as *agreed* whose superfluous copies the service has removed, confirmed at ``at``; the ids of
         these stay in the mark."""
         self._write_many(
-            f"UPDATE mark SET state = 'agreed', sent_at = ?, run = ?, removed = {_ALL_GONE} WHERE uid = ?",  # noqa: S608
+            "UPDATE mark SET state = 'agreed', sent_at = ?, run = ?, removed = ltrim(replace(removed, '-', ''), '0,')"
+            " WHERE uid = ?",
             ((at, self.run, uid) for uid in uids),
         )
 
@@ -253,14 +252,11 @@ class Journal:
         self._write_many("UPDATE mark SET sent_at = ?, run = ? WHERE uid = ?", ((at, self.run, uid) for uid in uids))
 
     def agree(self, places: Iterable[tuple[str, str, str]], at: float | None = None) -> None:
-        """Marks each (uid, class, path) as *agreed*: the service has confirmed the upload at ``at``, or, without it, a
-        view has shown the sample, and the last time of sending stays as it is. The ids of copies that were removed
-        before the upload stay in the mark."""
+        """Marks each (uid, class, path) as *agreed*; without ``at`` the last time of sending stays as it is."""
         self._write_many(
             "INSERT INTO mark VALUES (?, ?, 'agreed', ?, ?, ?, NULL) ON CONFLICT (uid) DO UPDATE SET"
             " class = excluded.class, state = excluded.state, sent_at = coalesce(excluded.sent_at, mark.sent_at),"
-            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path,"
-            " removed = iif(excluded.sent_at IS NULL, NULL, nullif(ltrim(mark.removed, '0,'), ''))",
+            " run = iif(excluded.sent_at IS NULL, mark.run, excluded.run), path = excluded.path, removed = NULL",
             ((uid, title, at, self.run, os.fsencode(path)) for uid, title, path in places),
         )
 
