@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from astica_sync.core.model import Observation, Problem
-from astica_sync.core.plan.decision_table import CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING
+from astica_sync.core.plan.decision_table import CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING, SENT_AGAIN
 from astica_sync.core.plan.plan import Plan
 
-_UNTIL_A_PUSH = (CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING)
-"""Why removals are held that a push makes possible."""
+_UNTIL_A_PUSH = (CONVERTED_FIRST, NEW_PLACE_PENDING, NEW_RECIPE_PENDING, SENT_AGAIN)
+"""Why removals are held that a push, or a later one, makes possible."""
 
 
 @dataclass(frozen=True, slots=True)
