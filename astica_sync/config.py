@@ -76,29 +76,24 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _whole(value: object, least: int) -> int:
-    number = _number(value)
-    if not (least <= number < 2**53 and number.is_integer()):
-        raise ValueError(f"a whole number from {least}")
-    return int(number)
+def _whole(least: int, most: int = 2**53 - 1) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        number = _number(value)
+        if not (least <= number <= most and number.is_integer()):
+            raise ValueError(f"a whole number from {least}" + (f" to {most}" if most < 2**53 - 1 else ""))
+        return int(number)
+
+    return parse
 
 
-def _count(value: object) -> int:
-    return _whole(value, 1)
+def _seconds(least: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        number = _number(value)
+        if not least <= number < 86_400 * 7:
+            raise ValueError(f"a number of seconds from {least:g}, at most a week")
+        return number
 
-
-def _seconds(value: object) -> float:
-    number = _number(value)
-    if not 0 < number < 86_400 * 7:
-        raise ValueError("a number of seconds above 0, at most a week")
-    return number
-
-
-def _quarantine(value: object) -> float:
-    number = _number(value)
-    if not 0 <= number < 86_400 * 7:
-        raise ValueError("a number of seconds from 0, at most a week")
-    return number
+    return parse
 
 
 def _share(value: object) -> float:
@@ -109,10 +104,6 @@ def _share(value: object) -> float:
     if not 0 <= number <= 1:
         raise ValueError("a share such as 10%")
     return number
-
-
-def _count_or_zero(value: object) -> int:
-    return _whole(value, 0)
 
 
 def _switch(value: object) -> bool:
@@ -137,13 +128,6 @@ def _side(value: object) -> int:
     number = _number(value)
     if number != 0 and not (SMALLEST_SIDE <= number <= LARGEST_SIDE and number.is_integer()):
         raise ValueError(f"0, or a whole number from {SMALLEST_SIDE} to {LARGEST_SIDE}")
-    return int(number)
-
-
-def _quality(value: object) -> int:
-    number = _number(value)
-    if not (1 <= number <= 100 and number.is_integer()):
-        raise ValueError("a whole number from 1 to 100")
     return int(number)
 
 
@@ -192,9 +176,14 @@ SETTINGS = (
         "address of the detection endpoint; that of train_url where nothing sets it and a sandbox is used",
     ),
     Setting(
-        "limit", "ASTICA_LIMIT", 90, _count, "requests that the service allows in one window, for each endpoint", LOWER
+        "limit",
+        "ASTICA_LIMIT",
+        90,
+        _whole(1),
+        "requests that the service allows in one window, for each endpoint",
+        LOWER,
     ),
-    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds, "length of that window, in seconds", HIGHER),
+    Setting("limit_window", "ASTICA_LIMIT_WINDOW", 60.0, _seconds(0.001), "length of that window, in seconds", HIGHER),
     Setting(
         "budget",
         "ASTICA_BUDGET",
@@ -220,13 +209,13 @@ SETTINGS = (
         NEVER,
     ),
     Setting(
-        "quarantine", "ASTICA_QUARANTINE", 60.0, _quarantine, "seconds before an unanswered upload is repeated", HIGHER
+        "quarantine", "ASTICA_QUARANTINE", 60.0, _seconds(0), "seconds before an unanswered upload is repeated", HIGHER
     ),
     Setting(
         "max_remove", None, 0.1, _share, "share of all managed samples that a push may remove without asking", LOWER
     ),
     Setting("max_remove_class", None, 0.5, _share, "the same for the samples of one class", LOWER),
-    Setting("min_remove", None, 10, _count_or_zero, "number of removals that are allowed whatever their share", LOWER),
+    Setting("min_remove", None, 10, _whole(0), "number of removals that are allowed whatever their share", LOWER),
     Setting(
         "class_remove", None, True, _switch, "remove a whole class with one request where that saves requests", LOWER
     ),
@@ -237,8 +226,9 @@ SETTINGS = (
         _titles,
         "titles of the classes that this store manages, where several stores share a model; without it all classes",
     ),
-    Setting("settle", None, 1.0, _seconds, "seconds without a change before the watcher uploads a file"),
-    Setting("observe_every", None, 900.0, _seconds, "most seconds between two views of a watcher"),
+    Setting("settle", None, 1.0, _seconds(0.001), "seconds without a change before the watcher uploads a file"),
+    # Each view is a request: more often, a watcher of a downloaded store would use up the limit of its key.
+    Setting("observe_every", None, 900.0, _seconds(5), "most seconds between two views of a watcher"),
     Setting(
         "convert",
         None,
@@ -253,13 +243,13 @@ SETTINGS = (
         _side,
         "most pixels on the longer side of a converted image, which is made smaller; 0: as many as it has",
     ),
-    Setting("quality", None, 95, _quality, "quality of converted images that are sent as JPEG"),
+    Setting("quality", None, 95, _whole(1, 100), "quality of converted images that are sent as JPEG"),
     Setting("background", None, "#ffffff", _colour, "colour on which transparent images are laid when converted"),
     Setting(
         "frame",
         None,
         1,
-        _count,
+        _whole(1),
         "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
     Setting("metadata", None, NONE, _metadata, "Exif data of converted images: none, or keep date, place and camera"),
@@ -344,7 +334,14 @@ def load_settings(
         stronger |= {name for name, value in (flags or {}).items() if value is not None}
         for name in given.keys() - stronger:
             _refuse_loosening(_BY_NAME[name], given[name], values[name], store_file)
+        own = dict(values)
         take(given, str(store_file))
+        shared = [name for name in ("limit", "limit_window") if name not in stronger and values[name] != own[name]]
+        if shared and (values["budget"] or environ.get("ASTICA_BUDGET")):
+            raise ConfigError(
+                f"{store_file} sets {shared[0]}, which would hold for every machine that shares the budget server",
+                f"Take the line out, or set it in {user_config_file()} or {_BY_NAME[shared[0]].variable} instead.",
+            )
     for variable, name in variables.items():
         if environ.get(variable):
             take({name: environ[variable]}, variable)

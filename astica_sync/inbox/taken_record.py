@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from astica_sync.core.inbox.object_name import ObjectName
+from astica_sync.core.observation.value_bounds import bounded_date
 from astica_sync.errors import StoreError
 from astica_sync.local.filesystem import FileSystem, Signature, signature
 from astica_sync.local.jsonl import append_jsonl, format_line, read_jsonl
@@ -113,9 +114,9 @@ class TakenRecord:
         title, content = fields.get("class"), fields.get("content")
         if isinstance(title, str) and isinstance(content, str) and _CONTENT.fullmatch(content):
             self._note(title, content)
-        name, version, at = fields.get("refused"), fields.get("version"), fields.get("at")
-        if isinstance(name, str) and isinstance(version, str) and isinstance(at, int | float):
-            refused = RefusedObject(name, version, str(fields.get("reason", "")), float(at))
+        name, version, at = fields.get("refused"), fields.get("version"), bounded_date(fields.get("at"))
+        if isinstance(name, str) and isinstance(version, str) and at is not None:
+            refused = RefusedObject(name, version, str(fields.get("reason", "")), at)
             if self._keeps(refused):
                 self._refused[name] = refused
 

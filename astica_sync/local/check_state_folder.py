@@ -21,6 +21,11 @@ LEVELS = 2
 each made under a name that was free."""
 
 
+USERS_FILES = ("overwritten", "kept", "objects")
+"""The folders of whole files of the user, and of the backup: nothing in them is written in place, and a photo often has
+a second name."""
+
+
 class UntrustedOwner(StoreError):
     """The store belongs to another user of this machine, whom this user has not allowed."""
 
@@ -92,8 +97,9 @@ def _places(layout: Layout) -> Iterator[tuple[Path, os.stat_result]]:
                 yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
-def _refuse_links(folder: Path, levels: int) -> None:
-    """Refuses links in a folder and in ``levels`` of folders below it."""
+def _refuse_links(folder: Path, levels: int, *, is_users: bool = False) -> None:
+    """Refuses links in a folder and in ``levels`` of folders below it, and files with a second name, but those of the
+    user where they are kept (``is_users``)."""
     if folder.is_symlink():
         raise _link(folder)
     for entry in _entries(folder):
@@ -101,12 +107,12 @@ def _refuse_links(folder: Path, levels: int) -> None:
             raise _link(Path(entry.path))
         if entry.is_dir(follow_symlinks=False):
             if levels:
-                _refuse_links(Path(entry.path), levels - 1)
+                _refuse_links(Path(entry.path), levels - 1, is_users=is_users or entry.name in USERS_FILES)
             continue
         name = quote_path(entry.path)
         if not entry.is_file(follow_symlinks=False):
             raise StoreError(f"{entry.path} is neither a file nor a folder", f"Remove it: rm {name}")
-        if folder.name != "objects" and _has_second_name(entry):
+        if not is_users and _has_second_name(entry):
             copy = quote_path(f"{entry.path}.copy")
             raise StoreError(
                 f"{entry.path} has a second name (a hard link), and writing to it would change the other file as well",

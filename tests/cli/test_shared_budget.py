@@ -146,6 +146,31 @@ def test_a_stores_file_cannot_name_a_server_or_its_parts(tmp_path: Path, line: s
     assert load_settings({}, user_file=file).sources[line.split()[0]] == str(file)
 
 
+@pytest.mark.parametrize("line", ["limit = 1", "limit_window = 604799"])
+def test_a_stores_file_does_not_set_the_limit_of_all_machines(tmp_path: Path, line: str) -> None:
+    name, _, value = line.partition(" = ")
+    file, own = tmp_path / "astica-sync.toml", tmp_path / "config.toml"
+    file.write_text(line)
+    assert load_settings({}, store_file=file).sources[name] == str(file), "alone it may tighten its own"
+    own.write_text('budget = "redis://localhost"\n')
+    with pytest.raises(ConfigError, match="every machine that shares the budget server"):
+        load_settings({}, store_file=file, user_file=own)
+    with pytest.raises(ConfigError, match="every machine that shares the budget server"):
+        load_settings({"ASTICA_BUDGET": "redis://localhost"}, store_file=file)
+    own.write_text(f'budget = "redis://localhost"\n{line}\n')
+    assert load_settings({}, store_file=file, user_file=own).budget, "it says what the user says"
+    variable = f"ASTICA_{name.upper()}"
+    assert load_settings({"ASTICA_BUDGET": "redis://localhost", variable: value}, store_file=file).budget
+
+
+@pytest.mark.parametrize("value", ["0.001", "4.9", "nan", "700000"])
+def test_a_watcher_looks_at_most_every_few_seconds(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "astica-sync.toml"
+    file.write_text(f"observe_every = {value}")
+    with pytest.raises(ConfigError, match="observe_every"):
+        load_settings({}, store_file=file)
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -159,6 +159,14 @@ def test_a_store_that_is_a_mount_keeps_the_files_in_its_hidden_folder(
         subprocess.run(["umount", place], check=True)
 
 
+def test_another_store_in_place_of_the_folder_gets_no_files(shell: Shell, changed: Path) -> None:
+    (aside(changed) / ".astica-sync").mkdir(parents=True)
+    before = in_store(changed)
+    ran = shell(*OVERWRITTEN, "--store", changed)
+    assert ran.code == 1 and "inside the store" in ran.err and "away, then run it again" in ran.err
+    assert in_store(changed) == before and files_below(aside(changed)) == {}
+
+
 def test_links_and_folders_at_the_path_are_not_moved(shell: Shell, changed: Path, tmp_path: Path) -> None:
     (changed / "Can/000.png").unlink()
     (changed / "Can/000.png").mkdir()

@@ -282,6 +282,8 @@ def test_a_damaged_record_is_read_as_far_as_it_goes(store: Path, inbox: Path, tm
     record.add([name for name in listed if name.file == path.name])
     assert not record.is_stale
     with (layout.state / "inbox.jsonl").open("ab") as file:
+        huge = b"1" + b"0" * 400
+        file.write(b'{"refused": "a", "version": "1", "reason": "r", "at": ' + huge + b"}\n")
         file.write(b'{"class": 5, "content": "x"}\n[]\n{"refused": "a", "version": null}\n\xff\n{"class": "Can", "con')
     assert record.is_stale
     read = TakenRecord(layout)

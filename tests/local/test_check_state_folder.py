@@ -288,6 +288,19 @@ def test_a_second_name_of_a_users_file_is_refused_and_the_hint_helps(
     assert letter.read_bytes() == b"my letter"
 
 
+@pytest.mark.parametrize("place", ["overwritten/a.png", "overwritten/Can/a.png", "page/kept/0123", "backup/objects/a"])
+def test_a_photo_with_a_second_name_may_be_kept(layout: Layout, tmp_path: Path, place: str) -> None:
+    photo = tmp_path / "photo"
+    photo.write_bytes(b"my photo")
+    path = layout.state / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.hardlink_to(photo)
+    check_state_folder(layout)
+    path.with_name("link").symlink_to(photo)
+    with pytest.raises(StoreError, match="link"):
+        check_state_folder(layout)
+
+
 @pytest.fixture(params=["fifo", "socket"])
 def strange(request: pytest.FixtureRequest, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = layout.state / "watch.json"

@@ -280,7 +280,7 @@ def test_changed_settings_are_read_again(watch: Start, sandbox: RunningSandbox, 
     watching = when_in_sync(watch(store), sandbox, model_id, store)
     settings.write_text("settle = no number\n")
     wait_until(lambda: watching.reported("halted", "astica-sync.toml"))
-    settings.write_text("settle = 0.2\nobserve_every = 1\n")
+    settings.write_text("settle = 0.2\nobserve_every = 5\n")
     wait_until(lambda: watching.reported("idle", "running normally again"))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)
     wait_until(lambda: in_sync(sandbox, model_id, store))

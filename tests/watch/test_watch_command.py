@@ -118,7 +118,7 @@ def test_a_watcher_that_waits_for_the_request_limit_lets_a_push_go_first(
 def test_a_change_made_elsewhere_is_found_by_the_next_round(
     watch: Start, sandbox: RunningSandbox, store: Path, model_id: int
 ) -> None:
-    (store / "astica-sync.toml").write_text("observe_every = 1\n")
+    (store / "astica-sync.toml").write_text("observe_every = 5\n")
     watch(store)
     wait_until(lambda: in_sync(sandbox, model_id, store))
     sandbox.remove_sample(sandbox.samples(model_id)[0].sample_id)

@@ -12,6 +12,7 @@ from astica_sync.core.model import Problem
 from astica_sync.errors import StoreError
 from astica_sync.local.backup.backup import Backup
 from astica_sync.local.backup.catalog import CatalogEntry
+from astica_sync.local.backup.restore import refuse_store
 from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone, move_same
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.layout import Layout
@@ -56,6 +57,8 @@ class AsideFolder:
         check_root(self._layout)
         try:
             check_target_folder(self.path, chosen=False)
+            if self.path.parent != self._layout.state:
+                refuse_store(self.path)
         except StoreError as error:
             # Its own remedy is an option that this command does not have.
             raise StoreError(
