@@ -2,6 +2,7 @@
 
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from scipy import stats
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
+from astica_sync.api.reports.evaluation_report import EvaluationReport
 from astica_sync.cli.render.text import display_width
+from astica_sync.cli.training.evaluation_json import evaluation_data
 from astica_sync.cli.training.evaluation_text import evaluation_lines
 from astica_sync.core.evaluation.confidence_sweep import accepted_at, find_threshold
 from astica_sync.core.evaluation.paired_difference import PairedCounts, wilson_interval
@@ -205,3 +208,16 @@ def test_on_a_narrow_terminal_each_row_of_the_tables_is_one_line() -> None:
     assert sum(line.endswith("F1") for line in tables) == 2
     assert all(display_width(line) <= 60 for line in tables), tables
     assert any("\u2026" in line for line in tables)
+
+
+def test_a_class_without_held_out_images_has_no_scores() -> None:
+    answers = [Prediction(f"{n}", "", "a", "b" if n else "a", 90.0) for n in range(4)]
+    evaluation = Evaluation((Path("held-out"),), (compute_metrics("v1", answers),), (), (), False, {}, (), "", {})
+    lines = [line.split() for line in evaluation_lines(evaluation, 0.9)]
+    assert ["b", "0", "-", "-", "-"] in lines and ["a", "4", "100.0", "%", "25.0", "%", "40.0", "%"] in lines
+    one, other = evaluation_data(evaluation, 0.9)["versions"][0]["classes"]
+    assert (one["precision"], one["recall"], one["f1"]) == (1.0, 0.25, 0.4)
+    assert (other["images"], other["precision"], other["recall"], other["f1"]) == (0, None, None, None)
+    assert {(point["precision"], point["recall"]) for point in other["curve"]} == {(None, None)}
+    frame = EvaluationReport.of(evaluation).classes_to_pandas().set_index("class")
+    assert frame["f1"].isna().to_dict() == {"a": False, "b": True}

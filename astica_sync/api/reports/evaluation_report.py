@@ -7,7 +7,7 @@ from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.evaluate import Evaluation
-from astica_sync.training.evaluation.metrics import VersionMetrics
+from astica_sync.training.evaluation.metrics import ClassMetrics, VersionMetrics
 from astica_sync.training.version_history import MADE_ELSEWHERE
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ class EvaluationReport(Evaluation):
         return data_frame(VERSION_COLUMNS, map(_row, self.measured))
 
     def classes_to_pandas(self) -> "pd.DataFrame":
-        """A row for each version and class.
+        """A row for each version and class; the scores of a class without held-out images are missing.
 
         Raises:
             ConfigError: pandas is not installed.
         """
         rows = (
-            (metrics.version, one.title, one.images, one.precision, one.recall, one.f1)
+            (metrics.version, one.title, one.images, *_scores(one))
             for metrics in self.measured
             for one in metrics.classes
         )
@@ -104,6 +104,11 @@ class EvaluationReport(Evaluation):
             parts.append(paragraph(f"{MADE_ELSEWHERE.capitalize()}."))
         parts += [paragraph(f"{one.version} is not run: {one.reason}") for one in self.refused]
         return notebook_html(*parts)
+
+
+def _scores(one: ClassMetrics) -> tuple[float | None, float | None, float | None]:
+    """Precision, recall and F1; None where nothing was measured."""
+    return (one.precision, one.recall, one.f1) if one.images else (None, None, None)
 
 
 def _row(one: VersionMetrics) -> tuple[Cell, ...]:

@@ -111,7 +111,7 @@ def _curve_data(one: VersionMetrics, entry: ClassMetrics) -> list[dict[str, Any]
     return [
         {
             "threshold": point.threshold,
-            "precision": point.precision,
+            "precision": point.precision if entry.images else None,
             "recall": point.correct / entry.images if entry.images else None,
         }
         for point in accepted
@@ -165,9 +165,10 @@ def _version_data(one: VersionMetrics, precision: float) -> dict[str, Any]:
             {
                 "class": entry.title,
                 "images": entry.images,
-                "precision": entry.precision,
-                "recall": entry.recall,
-                "f1": entry.f1,
+                # Of a class without held-out images nothing was measured.
+                "precision": entry.precision if entry.images else None,
+                "recall": entry.recall if entry.images else None,
+                "f1": entry.f1 if entry.images else None,
                 "curve": _curve_data(one, entry),
             }
             for entry in one.classes
