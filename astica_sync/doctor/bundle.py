@@ -1,7 +1,8 @@
 """A zip for a bug report, with nothing private in it: no image, no key, no path, no title.
 
 What is in it is chosen field by field. A fact that is a text is in it where ``PUBLIC`` names it; of any other only the
-word that ``redaction`` puts in place of a name. Of the texts of findings only the program's own words are in it.
+word that ``redaction`` puts in place of a name. Of the texts of findings only the program's own words are in it, and
+numbers of requests, images, seconds and such.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import os
 import re
 import sqlite3
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ README = """\
 What `astica-sync doctor --bundle` found on one machine, for a bug report.
 
 doctor.json   what `astica-sync doctor --json` says; in place of a text that may name a path, a title, a user, a host or
-              an address is a word; of findings only the words of the program
+              an address is a word; of findings only the words of the program, and numbers of requests, images or
+              seconds
 errors.json   the errors that ended the last commands of this user, and where in the program; of a message only the
               words of the program, with <...> for everything that was put in
 events.json   the last changes: when, which kind, which outcome; classes are numbered, file names are left out
@@ -70,6 +72,13 @@ _ONLY_WORD = re.compile(r"<[\w ]+>(/\.\.\.)?", re.ASCII)
 _KINDS = frozenset(RemovalReason)
 _FRAME = re.compile(r"[\w/]{1,200}\.py:\d{1,6} [\w<>]{1,100}", re.ASCII)
 _NUMBER = re.compile(r"\s*[\d.]{1,10}%?\s*", re.ASCII)
+_UNITS = "requests?|samples?|images?|objects?|files?|class|classes|versions?|times|of this machine's|MB|s|min|h"
+_COUNT = re.compile(
+    # A long number may be that of a telephone, or a key.
+    rf"(?<!\S)(?P<number>\d{{1,3}}(?:,\d{{3}}){{1,2}}|\d{{1,5}}) (?:{_UNITS})(?![^\s,;:.)])"
+    r"|(?<=ASTICA_LIMIT=)(?P<limit>\d{1,5})(?!\S)",
+    re.ASCII,
+)
 _WORD = re.compile(r"[\w.+-]{1,60}", re.ASCII)
 
 
@@ -78,10 +87,10 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     layout = None if report.store is None else Layout(report.store)
     titles = [] if layout is None else sorted(_titles(layout))[:MOST_TITLES]
     numbers = {title: f"class-{number}" for number, title in enumerate(titles, 1)}
-    redactor = Redactor({**numbers, **_private_names(report, environ)}, _usual_addresses())
+    names = {**numbers, **_private_names(report, environ)}
     parts = {
         "README.txt": README,
-        "doctor.json": _json(_public_report(report, redactor)),
+        "doctor.json": _json(_public_report(report, names)),
         "errors.json": _json(list(_errors())),
         "events.json": _json([] if layout is None else list(_events(layout, numbers))),
         "watcher.json": _json(None if watch is None else _counts(watch)),
@@ -93,16 +102,17 @@ def make_bundle(report: Report, watch: WatchStatus | None, environ: Mapping[str,
     return packed.getvalue()
 
 
-def _public_report(report: Report, redactor: Redactor) -> dict[str, Any]:
-    """The object of ``doctor --json`` without anything that names a place, a user or a machine."""
-    known = program_phrases()
+def _public_report(report: Report, names: Mapping[str, str]) -> dict[str, Any]:
+    """The object of ``doctor --json`` without anything that names a place, a user or a machine; ``names`` are the words
+    for the names that are known."""
+    known, redactor = program_phrases(), Redactor(names, _usual_addresses())
     data: dict[str, Any] = {
         "findings": [
             {
                 "section": title,
                 "level": one.level,
-                "text": keep_known(one.text, known),
-                "hint": keep_known(one.hint, known),
+                "text": keep_known(one.text, known, _find_counts(one.text, names)),
+                "hint": keep_known(one.hint, known, _find_counts(one.hint, names)),
             }
             for title, one in report.findings
         ]
@@ -111,6 +121,11 @@ def _public_report(report: Report, redactor: Redactor) -> dict[str, Any]:
         facts = {name: _public_fact(section.title, name, fact, redactor) for name, fact in section.facts.items()}
         data[section.title.replace(" ", "_")] = facts
     return data
+
+
+def _find_counts(text: str, names: Container[str]) -> Iterator[tuple[int, int]]:
+    """Where there is a number of requests, images or seconds, or that of a limit; none that is a name as well."""
+    return (found.span() for found in _COUNT.finditer(text) if (found["number"] or found["limit"]) not in names)
 
 
 def _public_fact(section: str, name: str, fact: FactValue, redactor: Redactor) -> FactValue:

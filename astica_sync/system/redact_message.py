@@ -39,8 +39,9 @@ def program_phrases() -> frozenset[str]:
     return frozenset().union(*map(_phrases, own), map(os.strerror, errno.errorcode))
 
 
-def keep_known(text: str, known: Iterable[str]) -> str:
-    """The text with ``<...>`` for what is none of the ``known`` texts. The longest are found first."""
+def keep_known(text: str, known: Iterable[str], harmless: Iterable[tuple[int, int]] = ()) -> str:
+    """The text with ``<...>`` for what is none of the ``known`` texts. The longest are found first. ``harmless`` are
+    the begin and end of other parts that stay."""
     kept = bytearray(len(text))
     for phrase in sorted({*known} - {""}, key=len, reverse=True):
         start = text.find(phrase)
@@ -51,6 +52,8 @@ def keep_known(text: str, known: Iterable[str]) -> str:
             if not within and not any(kept[start:end]):
                 kept[start:end] = b"\1" * len(phrase)
             start = text.find(phrase, end)
+    for start, end in harmless:
+        kept[start:end] = b"\1" * (end - start)
     parts: list[str] = []
     for place, letter in enumerate(text):
         if kept[place]:

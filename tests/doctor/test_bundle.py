@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from astica_sync.config import SETTINGS, _checked, find_key
 from astica_sync.doctor.bundle import PUBLIC, make_bundle
+from astica_sync.doctor.check_budget import number_to_set
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.redaction import Redactor
 from astica_sync.doctor.report import Report
@@ -21,6 +22,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
 from astica_sync.system.error_record import FILE_NAME, MOST_KEPT, read_errors, record_error
 from astica_sync.system.redact_message import LEFT_OUT, keep_known, message_template
+from astica_sync.system.refusal_record import LimitRefusals
 from tests.harness.shell import Shell, draw
 
 CANARY = "zqxcanary"
@@ -379,3 +381,18 @@ def test_words_that_only_contain_a_name_stay() -> None:
         "Cannot read Can/a b.png in /home/anna/Can; asks https://x.example/y, not https://train.astica.ai"
     )
     assert shown == "Cannot read class-1/...; asks <address>, not https://train.astica.ai"
+
+
+def test_the_numbers_of_findings_are_in_the_bundle_and_those_of_names_are_not() -> None:
+    section = Section("request budget")
+    refusals = LimitRefusals(1.0e9, 1.0e9, 27, 90, 60.0, 41)
+    refused = "the service refused 27 requests because of its rate limit, the last one at "
+    section.note(f"{refused}2026-11-30 19:48", number_to_set(refusals))
+    section.note("the last copy to the mirror failed: 4711 and 030123456 images", "1,234 objects are not in the mirror")
+    section.note("the last copy to the mirror failed: 2023 images/7 samples of anna", "export ASTICA_LIMIT=5550199")
+    findings = json.loads(parts_of(make_bundle(Report(None, (section,)), None, {}))["doctor.json"])["findings"]
+    assert findings[0]["text"] == f"{refused}{LEFT_OUT}"
+    assert "In the 60 s before" in findings[0]["hint"] and "41 of this machine's requests went" in findings[0]["hint"]
+    assert "export ASTICA_LIMIT=41" in findings[0]["hint"]
+    assert findings[1]["hint"] == "1,234 objects are not in the mirror"
+    assert not any(secret in str(findings) for secret in ("4711", "030123456", "2023", "anna", "5550199"))
