@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from astica_sync.clock import local_time
 from astica_sync.core.model import ModelInfo
+from astica_sync.core.versions.pending_training import Training
 from astica_sync.core.versions.version import Version, VersionKey, find_versions, make_version_key
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import Detections
@@ -52,7 +54,7 @@ class VersionRunner:
         versions = self.history.versions()
         if text is None:
             if not model.version:
-                raise no_version()
+                raise no_version(self.trainer.pending())
             return self.runnable(model.version, model, versions)
         # The service cannot tell versions of the same name apart: it runs the one it finds under the name.
         matching = find_versions(text, versions)
@@ -84,7 +86,7 @@ class VersionRunner:
             known = self.history.versions()
             names = {version.name: None for version in known if version.name}
             if not names:
-                raise no_version()
+                raise no_version(self.trainer.pending())
             return {name: self.runnable(name, model, known) for name in names}
         chosen = [self.find_version(text, model) for text in ((None,) if versions is None else versions)]
         return {target.name: target for target in chosen}
@@ -117,8 +119,14 @@ class VersionRunner:
         )
 
 
-def no_version() -> AsticaSyncError:
-    return AsticaSyncError("the model has no version yet", "Run: astica-sync train")
+def no_version(pending: Training | None) -> AsticaSyncError:
+    """``pending`` is a training that was requested and whose version has not appeared."""
+    if pending is None:
+        return AsticaSyncError("the model has no version yet", "Run: astica-sync train")
+    return AsticaSyncError(
+        f"the model has no version yet: a training was requested at {local_time(pending.asked_at, seconds=True)}",
+        "To see when its version is there: astica-sync versions",
+    )
 
 
 def scan_images(session: Session) -> Iterator[tuple[str, str, Path]]:

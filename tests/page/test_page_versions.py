@@ -93,3 +93,16 @@ def test_a_version_whose_record_is_damaged_ends_no_list(shell: Shell, photo_stor
         assert len(shown) == 2
         assert sorted(one["known"] for one in shown) == [False, True]
         assert next(one["unknown_because"] for one in shown if not one["known"])
+
+
+def test_a_training_that_another_command_has_requested_is_named(
+    shell: Shell, photo_store: Path, sandbox: RunningSandbox
+) -> None:
+    assert shell("push", "--store", photo_store).code == 0
+    sandbox.set_faults("model_train:1=lost-before")
+    with running_page(photo_store) as page:
+        assert page.json("/api/versions")["requested"] is None
+        assert shell("train", "--no-wait", "--store", photo_store).code == 0
+        answer = page.json("/api/versions")
+    assert answer["versions"] == [] and answer["requested"]["samples"] == in_store(photo_store).total()
+    assert answer["requested"]["asked_at"] > 1.7e9

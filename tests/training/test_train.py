@@ -471,3 +471,16 @@ def test_a_refused_training_says_what_is_known_and_what_to_do(
     assert "No training was started by this command" in ran.err and "astica-sync versions" in ran.err
     assert "--retry" not in ran.err
     assert pending(store) is None
+
+
+def test_a_version_that_is_being_trained_is_not_advised_to_be_trained(
+    shell: Shell, sandbox: RunningSandbox, store: Path
+) -> None:
+    ran = shell("detect", store / "Can" / next((store / "Can").iterdir()).name, "--store", store)
+    assert ran.code == 1 and "Run: astica-sync train" in ran.err
+    sandbox.set_faults("model_train:1=lost-before")
+    assert shell("train", "--no-wait", "--store", store).code == 0
+    ran = shell("detect", store / "Can" / next((store / "Can").iterdir()).name, "--store", store)
+    assert ran.code == 1
+    assert "the model has no version yet: a training was requested at 2" in ran.err
+    assert "To see when its version is there: astica-sync versions" in ran.err

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from astica_sync.api import Store
 from astica_sync.api.push_as_version import followed_version
+from astica_sync.api.run_training import pending_training
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
@@ -25,12 +26,15 @@ async def get_versions(request: Request) -> Response:
     page: Page = request.app.state.page
     history = page.version_history()
     summaries = await asyncio.to_thread(history.summaries)
-    follows = await page.run_job(lambda opened: followed_version(opened.session))
+    follows, pending = await page.run_job(
+        lambda opened: (followed_version(opened.session), pending_training(opened.session))
+    )
     return JSONResponse(
         {
             "versions": [_version(one) for one in reversed(summaries)],
             "made_elsewhere": await asyncio.to_thread(lambda: history.made_elsewhere),
             "follows": None if follows is None else follows.name,
+            "requested": None if pending is None else {"samples": pending.samples, "asked_at": pending.asked_at},
         }
     )
 

@@ -26,7 +26,8 @@ export function VersionsPanel() {
     <${Training} training=${training} />
     ${data?.follows ? html`<p class="trouble"><${Icon} name="info" /><span>The last push gave the service the data of version ${data.follows}; samples made elsewhere stay there. A push brings back that of the folder.</span></p>` : null}
     ${data?.made_elsewhere && data.versions.length ? html`<p class="trouble"><${Icon} name="info" /><span>The records of versions and scores came with the folder: made elsewhere, not checked.</span></p>` : null}
-    ${data && !data.versions.length ? html`<p class="hint">No version yet. A training makes one.</p>` : null}
+    ${data?.requested && !["starting", "training"].includes(training?.state) ? html`<p class="hint requested">A training on ${count(data.requested.samples, "sample")} was requested at ${date(data.requested.asked_at)}; its version was not seen yet. To look for it: astica-sync versions</p>` : null}
+    ${data && !data.versions.length && !data.requested ? html`<p class="hint">No version was seen by this store yet. A training makes one; for those of another store or program: astica-sync versions</p>` : null}
     <ol class="version-list" aria-label="Versions, the newest first">${(data?.versions ?? []).map((one) => html`<${Version} key=${one.number} version=${one} compare=${() => setPair({ before: one.previous === null ? one : { number: one.previous }, after: one })} />`)}</ol>
     ${known.length > 1 ? html`<${Compare} known=${known} pair=${pair} setPair=${setPair} />` : null}
   </aside>`;
