@@ -214,3 +214,11 @@ def test_pages_that_the_recipe_sends_decide_what_is_similar(shell: Shell, store:
     assert "Nothing of pages is held out" not in shell(*command).out
     (store / "astica-sync.toml").write_text("frame = 2\n")
     assert "Nothing of pages is held out, all 3 files stay" in shell(*command).out
+
+
+def test_a_split_names_the_service_only_where_it_has_the_images(shell: Shell, store: Path, tmp_path: Path) -> None:
+    ran = shell("split", "--to", tmp_path / "before", "--yes", "--store", store)
+    assert "None was sent to the service. To send the others: astica-sync push" in ran.out, ran
+    assert shell("push", "--store", store).code == 0
+    ran = shell("split", "--to", tmp_path / "after", "--yes", "--store", store)
+    assert "To remove them from the service as well: astica-sync push" in ran.out, ran

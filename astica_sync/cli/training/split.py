@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm, print_lines
 from astica_sync.cli.render.text import json_line, json_name, number, safe
 from astica_sync.errors import GuardRefused
+from astica_sync.open_session import OpenStore
 
 
 class Share(click.ParamType[float]):
@@ -92,7 +94,7 @@ def split(
                     why += f"; {one} is nearly the same picture as {other}, for example"
                 stay = "its only file stays" if kept.files == 1 else f"all {number(kept.files, 'file')} stay"
                 print_lines([f"Nothing of {safe(kept.title)} is held out, {stay}: {why}."])
-        moved = 0
+        moved, sent = 0, not undo and _are_sent(opened, planned.paths)
         if not dry_run and (planned.paths or undo):
             if not yes and (as_json or not _confirmed(len(planned.paths), undo=undo)):
                 raise GuardRefused(
@@ -106,10 +108,20 @@ def split(
     elif moved and undo:
         print_lines([f"Moved {number(moved, 'file')} back. To send what the service lacks: astica-sync push"])
     elif moved:
-        print_lines([f"Moved {number(moved, 'file')}. To remove them from the service as well: astica-sync push"])
+        after = "None was sent to the service. To send the others"
+        if sent:
+            after = "To remove them from the service as well"
+        print_lines([f"Moved {number(moved, 'file')}. {after}: astica-sync push"])
     elif dry_run:
         click.echo("Nothing was moved (--dry-run).")
     return 0
+
+
+def _are_sent(opened: OpenStore, paths: Iterable[str]) -> bool:
+    """Whether any of these files may be on the service."""
+    local = opened.session.local
+    found = map(local.index.file_at, paths)
+    return any(local.journal.marks_of(one[0]) for one in found if one is not None and one[0])
 
 
 def _way(to: Path, *, undo: bool) -> str:
