@@ -17,6 +17,7 @@ from astica_sync.errors import ConfigError, DatabaseError, StoreBusy
 from astica_sync.file_owner import create_private
 from astica_sync.shell_quote import quote_path
 from astica_sync.system.error_advice import file_size_limit, lock_remedy, reason_of, remedy
+from astica_sync.system.processes.lock_holder import find_lock_holders, name_process
 
 WRITER_LOCK = "lock"
 WRITER_LOCK_HOLDER = "lock-holder.json"
@@ -245,9 +246,8 @@ class ErrorTranslation:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             if (reason := _why_unlockable(path.parent)) is not None:
                 return Locked(f"cannot lock the {name} {path}: {reason_of(reason)}", lock_remedy(reason, path))
-            return Locked(
-                f"the {name} {path} is locked by another process", "wait for that process to end, then try again"
-            )
+            holder = next((name_process(pid) for _, pid in find_lock_holders([path])), "another process")
+            return Locked(f"the {name} {path} is locked by {holder}", "wait for that process to end, then try again")
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
             return Unwritable(
                 f"the {name} {path} is not the file any more that this command has opened: its folder was moved, "

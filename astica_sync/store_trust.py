@@ -70,8 +70,17 @@ def owners_of(file: Path, store: Path) -> set[int]:
     Raises:
         ConfigError: as ``trusted_addresses``.
     """
+    return {one.owner for one in records_of(file, store) if isinstance(one, TrustedOwner)}
+
+
+def records_of(file: Path, store: Path) -> list[Record]:
+    """All that was allowed to this store.
+
+    Raises:
+        ConfigError: as ``trusted_addresses``.
+    """
     place = os.path.realpath(store)
-    return {one.owner for one in trusted_owners(file) if one.store == place}
+    return [one for one in _read(file) if one.store == place]
 
 
 def _read(file: Path) -> list[Record]:

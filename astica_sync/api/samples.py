@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import MOST_ROWS, html_table, notebook_html, paragraph
-from astica_sync.core.gallery.image_state import ImageState, Shown, WithoutFile, find_states
+from astica_sync.api.states.shown_states import find_shown_states
+from astica_sync.core.gallery.image_state import ImageState, Shown, WithoutFile
 from astica_sync.core.model import LocalSample, content_in_class
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.sync.plan.find_status import StoreStatus
@@ -65,13 +66,7 @@ class Samples:
         """
         status, session = self._status, self._session()
         model_id = session.remote.model_id
-        states = find_states(
-            status.plan,
-            [*status.problems, *status.rejected],
-            {uid: entry.reason for uid, entry in status.bad.items()},
-            {entry.title: entry.existing for entry in status.near},
-            (sample for refusal in status.refusals for sample in refusal.samples),
-        )
+        states = find_shown_states(status, session.policy.quarantine)
         for sample in session.local.index.local_samples(model_id):
             # A file that would fail has a place among the problems as well.
             usual = states.by_class.get(sample.class_title, states.usual)

@@ -86,6 +86,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "contradictions": [],
         "changed": "NoneType",
         "asked_at": "float",
+        "confirmed_since": "int",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     found = ran.json

@@ -180,3 +180,10 @@ def test_the_images_of_a_class_that_the_store_does_not_own_are_shown_as_such(she
         other = next(row for row in rows if row["state"] == "not-owned")
         details = page.json(f"/api/images/{other['id']}")
         assert details["reason"] == "its class is none that this store owns"
+
+
+def test_what_the_service_has_confirmed_since_the_last_view_is_on_it(shell: Shell, photo_store: Path) -> None:
+    assert shell("push", "--store", photo_store).code == 0
+    with running_page(photo_store) as page:
+        totals = page.json("/api/store")["totals"]
+        assert set(totals["by_state"]) == {"on-service"}, totals

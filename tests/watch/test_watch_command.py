@@ -18,7 +18,9 @@ from PIL import Image
 
 from astica_sync.cli.watch.run_watch import _fingerprint
 from astica_sync.local.layout import Layout
+from astica_sync.open_session import trust_file
 from astica_sync.sandbox.embedded import RunningSandbox
+from astica_sync.system.processes.suspended_process import PROC, is_suspended
 from tests.harness.shell import Shell, draw, fill, in_store
 from tests.harness.watch_process import Start, WatchProcess, in_sync, wait_until
 
@@ -506,3 +508,39 @@ def test_the_store_of_pause_resume_and_status_is_named_as_for_watch(shell: Shell
     assert shell("watch", "status", "--json", "--store", store).json["paused"] is False
     twice = shell("watch", "pause", store, "--store", store)
     assert twice.code == 2 and "Name the store once" in twice.err
+
+
+def test_another_store_that_is_made_is_no_change_for_the_watcher(
+    shell: Shell, store: Path, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, shell.environ[name])
+    fingerprint = _fingerprint(Layout(store))
+    before, trusted = fingerprint(), trust_file()
+    draw(tmp_path / "other" / "Can" / "1.png", 1)
+    written = trusted.stat().st_mtime_ns
+    assert shell("init", tmp_path / "other", "--model", str(sandbox.add_model("Other"))).code == 0
+    assert trusted.stat().st_mtime_ns != written, "it has the record of the other store as well"
+    assert fingerprint() == before
+    assert shell("trust", "--revoke", "--store", store).code == 0
+    assert fingerprint() != before
+
+
+@pytest.mark.skipif(not PROC.is_dir(), reason="/proc says that a process is stopped")
+def test_a_watcher_that_a_signal_has_stopped_is_shown_as_such(running: WatchProcess, shell: Shell, store: Path) -> None:
+    pid = running.process.pid
+    wait_until(lambda: state(store)["state"] == "idle")
+    assert shell("watch", "status", "--exit-code", "--store", store).code == 0
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: is_suspended(pid, Layout(store).watch_lock))
+    ran = shell("watch", "status", "--exit-code", "--store", store)
+    shown = " ".join(ran.out.split())
+    assert ran.code == 1
+    assert "does not answer: a signal has stopped it (SIGSTOP or Ctrl-Z)" in shown and f"kill -CONT {pid}" in shown
+    assert "before it was stopped: idle since " in shown
+    assert shell("watch", "status", "--json", "--store", store).json["suspended"] is True
+    assert f"kill -CONT {pid}" in " ".join(shell("status", "--offline", "--store", store).out.split())
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not is_suspended(pid, Layout(store).watch_lock))
+    assert shell("watch", "status", "--json", "--store", store).json["suspended"] is False
+    assert not is_suspended(os.getpid(), Layout(store).watch_lock), "it has not opened the lock"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from astica_sync.api.states.sent_since_view import count_sent_since
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.known_rejections import note_rejections
 from astica_sync.cli.open_store import (
@@ -33,7 +34,7 @@ from astica_sync.cli.render.status_output import (
     status_lines,
 )
 from astica_sync.cli.render.text import duration, json_line, json_name, number, safe
-from astica_sync.cli.render.watch_status_output import state_word
+from astica_sync.cli.render.watch_status_output import state_word, suspended_text
 from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
 from astica_sync.core.versions.snapshot import SnapshotSample
@@ -43,6 +44,7 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.store_sentinel import check_root, read_sentinel
 from astica_sync.mirror.mirror_status import read_record
 from astica_sync.open_session import OpenStore, claim_of_store, forecast_of_key, stores_of_model
+from astica_sync.system.processes.suspended_process import is_suspended
 
 if TYPE_CHECKING:
     from astica_sync.core.fleet.store_claim import StoreClaim
@@ -83,6 +85,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
 
     with open_store(store, Progress(), offline=offline) as opened:
         found = find_status(opened.session, offline=offline, quick=True)
+        sent_since = 0
+        if offline:
+            found, sent_since = count_sent_since(found, opened.session.policy.quarantine)
         status = check_samples(opened.session, found, CHECK_SECONDS)
         note_rejections(opened.session.local.index, found.plan, status)
         status = replace(status, problems=name_cut_off(opened.session.local.fs, opened.layout.root, status.problems))
@@ -106,10 +111,12 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 "held_out": [{"path": json_name(one.path), "place": json_name(one.place)} for one in held_out],
                 "in_two_formats": [[json_name(path) for path in pair] for pair in pairs],
                 "follows": follows,
+                "confirmed_since": sent_since,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
                 "changed": None if changed is None else str(changed),
                 **_store_data(others, own),
             }
+            data["remote"]["samples"] += sent_since
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))
@@ -120,7 +127,7 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
             ]
             if offline:
-                lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now()))
+                lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now(), sent_since))
             if follows:
                 of_version = data_of_version(
                     follows, _samples_of(opened, snapshot), status.plan.unmanaged, status.owned
@@ -194,10 +201,11 @@ def _samples_of(opened: OpenStore, snapshot: str) -> list[SnapshotSample]:
         return []
 
 
-def _view_line(asked_at: float, now: float) -> str:
-    """How old what is compared with is."""
+def _view_line(asked_at: float, now: float, sent_since: int) -> str:
+    """How old what is compared with is, and what is known from the answers to the uploads after it."""
     age = f", {duration(now - asked_at)} ago" if 0 <= now - asked_at < MOST_AGE else ""
-    return f"View     of {local_time(asked_at)}{age}; nothing was asked now (--offline)"
+    since = f", and {number(sent_since, 'sample')} that the service has confirmed since" if sent_since else ""
+    return f"View     of {local_time(asked_at)}{age}{since}; nothing was asked now (--offline)"
 
 
 def _mirror_line(layout: Layout) -> list[str]:
@@ -225,6 +233,8 @@ def _watcher_line(layout: Layout) -> list[str]:
         return [
             f"Watcher  not running; {pause_text(at)}" if at is not None else "Watcher  not running: astica-sync watch"
         ]
+    if is_suspended(report.pid, layout.watch_lock):
+        return [f"Watcher  process {report.pid} {suspended_text(report)}"]
     agreed = f"in sync at {local_time(report.agreed_at, seconds=True)}" if report.agreed_at else "not in sync yet"
     why = f" ({pause_text(at)})" if at is not None else f" ({safe(report.why)})" if report.why else ""
     since = local_time(report.since, seconds=True)

@@ -24,6 +24,7 @@ from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import Layout
 from astica_sync.system.error_advice import remedy
+from astica_sync.system.processes.suspended_process import is_suspended
 
 FAILED_STATES = (WatchState.HALTED, WatchState.HELD, WatchState.RESTING)
 
@@ -274,11 +275,12 @@ def watch_status(folder: Path | None, store: Path | None, as_json: bool, exit_co
     layout = find(_named(folder, store))
     status, alive = read_watch_status(layout)
     at = paused_at(layout)
-    works = alive and (status is None or status.state not in FAILED_STATES)
+    suspended = alive and status is not None and is_suspended(status.pid, layout.watch_lock)
+    works = alive and not suspended and (status is None or status.state not in FAILED_STATES)
     code = ERROR if exit_code and not works else DONE
     if as_json:
         data = status.as_data() if status is not None else {"store": str(layout.root), "state": None}
-        data = {**data, "alive": alive, "paused": at is not None, "paused_at": at}
+        data = {**data, "alive": alive, "suspended": suspended, "paused": at is not None, "paused_at": at}
         click.echo(json.dumps(data, ensure_ascii=True))
         return code
     if alive and (status is None or status.state is WatchState.STOPPED):
@@ -289,7 +291,7 @@ def watch_status(folder: Path | None, store: Path | None, as_json: bool, exit_co
     else:
         # When it was paused is in the line below.
         why = "" if at is not None and status.state is WatchState.PAUSED else status.why
-        lines = watch_status_lines(replace(status, why=why), alive=alive)
+        lines = watch_status_lines(replace(status, why=why), alive=alive, suspended=suspended)
         if not alive and status.state is not WatchState.STOPPED:
             lines.append(f"  process {status.pid} ended unexpectedly; to start again: astica-sync watch")
     if alive and at is None:

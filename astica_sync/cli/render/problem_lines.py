@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 
+from astica_sync.api.states.problem_advice import advise
 from astica_sync.cli.render.text import LINES, safe
 from astica_sync.core.model import Problem
 from astica_sync.local.image.prepare.usable_formats import CONVERTED_SUFFIXES
@@ -16,7 +17,8 @@ def problem_lines(problems: Sequence[Problem], is_image: Callable[[str], bool]) 
     groups: dict[tuple[str, str, bool], list[str]] = {}
     for one in problems:
         converted = bool(_find_converted(one, is_image))
-        groups.setdefault((class_folder_of(one), one.reason, converted), []).append(one.path)
+        reason = one.reason if converted else advise(one)
+        groups.setdefault((class_folder_of(one), reason, converted), []).append(one.path)
     entries: list[tuple[str, int]] = []
     hidden = False
     for (class_folder, reason, converted), paths in groups.items():

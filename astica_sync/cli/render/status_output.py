@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.api.states.problem_advice import advise
 from astica_sync.cli.render.messages import terminal_width
 from astica_sync.cli.render.problem_lines import problem_lines
 from astica_sync.cli.render.several_stores.owned_classes import (
@@ -126,7 +127,7 @@ def _why(removal: RemoveSample) -> str:
 
 
 def problem_data(problems: list[Problem]) -> list[dict[str, str]]:
-    return [{"path": json_name(problem.path), "reason": problem.reason} for problem in problems]
+    return [{"path": json_name(problem.path), "reason": advise(problem)} for problem in problems]
 
 
 def refusal_data(refusals: list[Refusal]) -> list[dict[str, Any]]:

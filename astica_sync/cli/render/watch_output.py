@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.api.states.problem_advice import advise
 from astica_sync.cli.render.live.disk_probe import DiskProbe, SlowDiskLines
 from astica_sync.cli.render.messages import name_store_elsewhere, print_lines
 from astica_sync.cli.render.problem_lines import class_folder_of, name_group
@@ -198,7 +199,7 @@ class WatchListener(Activity):
         """Files that cannot be uploaded, none of them reported before."""
         by_reason: dict[tuple[str, str], list[str]] = {}
         for one in problems:
-            by_reason.setdefault((class_folder_of(one), one.reason), []).append(one.path)
+            by_reason.setdefault((class_folder_of(one), advise(one)), []).append(one.path)
         groups = [(folder, reason, paths) for (folder, reason), paths in by_reason.items()]
         for folder, reason, paths in groups[:LINES]:
             data = {"reason": reason, "files": len(paths), **_sample(class_title_of(folder) or "", paths[0])}

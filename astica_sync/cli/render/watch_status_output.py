@@ -9,11 +9,18 @@ from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 MOST_WAITS = 5
 
 
-def watch_status_lines(status: WatchStatus, *, alive: bool = True) -> list[str]:
+def watch_status_lines(status: WatchStatus, *, alive: bool = True, suspended: bool = False) -> list[str]:
     """A watcher's status as text."""
     store = safe(status.store)
     if not alive:
         return [f"{store}", "  no watcher is running"]
+    if suspended:
+        since = local_time(status.since, seconds=True)
+        return [
+            store,
+            f"  process {status.pid} since {since}, {suspended_text(status)}",
+            f"  before it was stopped: {state_word(status)} since {local_time(status.state_since, seconds=True)}",
+        ]
     why = f": {safe(status.why)}" if status.why else ""
     lines = [
         f"{store}",
@@ -49,6 +56,11 @@ def state_word(status: WatchStatus) -> str:
     """The state for a user: a watcher that has nothing to do but waits for a decision is not idle."""
     undecided = status.state is WatchState.IDLE and status.refusals
     return "waiting for a decision" if undecided else str(status.state)
+
+
+def suspended_text(status: WatchStatus) -> str:
+    """That a watcher does nothing since a signal has stopped it, and how it goes on."""
+    return f"does not answer: a signal has stopped it (SIGSTOP or Ctrl-Z); to let it go on: kill -CONT {status.pid}"
 
 
 def problem_text(count: int) -> str:

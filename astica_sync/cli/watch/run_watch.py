@@ -21,6 +21,7 @@ from astica_sync.config import KEY_FILE_VARIABLE, user_config_file
 from astica_sync.core.watch.watch_status import WatchState, WatchStatus
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.layout import SETTINGS_FILE, Layout
+from astica_sync.store_trust import records_of
 
 if TYPE_CHECKING:
     from astica_sync.cli.render.watch_output import KeyAction, WatchOutput
@@ -323,25 +324,48 @@ def _fleet(store: str) -> tuple[int, int] | None:
 
 def _fingerprint(layout: Layout) -> Callable[[], object]:
     """Returns a function whose value changes once a command may be possible that was not, or the other way round: a
-    settings file, the key's file or the user's permissions have changed, or who may use them or their folders."""
+    settings file, the key's file or what the user allows to this store have changed, or who may use them or their
+    folders."""
     from astica_sync.open_session import trust_file
+
+    trusted = trust_file()
 
     key_file = os.environ.get(KEY_FILE_VARIABLE, "").strip()
     files = [
         layout.root / SETTINGS_FILE,
         user_config_file(),
-        trust_file(),
         *([Path(os.path.expanduser(key_file))] if key_file else []),  # noqa: PTH111
     ]
     # The time of a folder changes with each file in it, so only who may use it is compared. One that is not there yet,
     # such as the backup before the first push, is made by the watcher itself.
-    folders = {layout.root, layout.state, layout.backup, *(file.parent for file in files)}
+    folders = {layout.root, layout.state, layout.backup, *(file.parent for file in (*files, trusted))}
     folders = {folder for folder in folders if folder.exists()}
 
+    allowed = _find_allowed(trusted, layout.root)
+
     def fingerprint() -> object:
-        return [_status_of(file, whole=True) for file in files] + [_status_of(folder) for folder in sorted(folders)]
+        return [_status_of(file, whole=True) for file in files], [_status_of(one) for one in sorted(folders)], allowed()
 
     return fingerprint
+
+
+def _find_allowed(file: Path, root: Path) -> Callable[[], object]:
+    """Returns a function that reads what the user allows to this store, and who may use the file that has it. That file
+    is written again where another store is made, which is no change for this one."""
+    last: tuple[object, object] = (None, None)
+
+    def allowed() -> object:
+        nonlocal last
+        status = _status_of(file, whole=True)
+        if last[0] != status:
+            try:
+                records: object = records_of(file, root)
+            except AsticaSyncError as error:
+                records = str(error)
+            last = status, (status[1:4], records)
+        return last[1]
+
+    return allowed
 
 
 def _status_of(path: Path, *, whole: bool = False) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from astica_sync.api.states.shown_states import find_shown_states
 from astica_sync.core.gallery.image_state import (
     SENT_LATER,
     STATES,
@@ -17,7 +18,6 @@ from astica_sync.core.gallery.image_state import (
     ImageStates,
     Shown,
     WithoutFile,
-    find_states,
 )
 from astica_sync.core.model import CONTENT_LENGTH, Observation, Unreadable
 from astica_sync.errors import AsticaSyncError, StoreError
@@ -264,13 +264,7 @@ class GalleryRefresher:
         if status is None:
             # Nothing was ever shown: what has no mark is new.
             return ImageStates(usual=Shown(ImageState.ON_SERVICE, "sent by this store"), has_later=True)
-        return find_states(
-            status.plan,
-            status.problems,
-            {uid: entry.reason for uid, entry in status.bad.items()},
-            {entry.title: entry.existing for entry in status.near},
-            (sample for refusal in status.refusals for sample in refusal.samples),
-        )
+        return find_shown_states(status, self._session.policy.quarantine)
 
     def _price(self, status: StoreStatus | None) -> PushPrice | None:
         if status is None:

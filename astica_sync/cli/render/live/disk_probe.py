@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from astica_sync.cli.render.live.database_locks import DatabaseLocks
 from astica_sync.cli.render.text import countdown
 
 PROBE_EVERY = 0.5
@@ -26,7 +27,10 @@ class DiskProbe:
         *,
         ask: Callable[[str], object] = os.statvfs,
         ticks: Callable[[], float] = time.monotonic,
+        locks: DatabaseLocks | None = None,
     ) -> None:
+        """``locks``: looks at the databases of the store in the same thread, and says which one is locked."""
+        self._locks = locks
         self._folder = _absolute(folder)
         self._ask = ask
         self._ticks = ticks
@@ -46,9 +50,11 @@ class DiskProbe:
         return seconds if seconds >= SLOW_AFTER else 0.0
 
     def text(self) -> str:
-        """That the disk does not answer, and for how long; "" where it does."""
+        """That the disk does not answer, or a database is locked, and for how long; "" where neither is."""
         seconds = self.seconds()
-        return f"reading {self._folder} takes long; waiting for the disk, {countdown(seconds)}" if seconds else ""
+        if seconds:
+            return f"reading {self._folder} takes long; waiting for the disk, {countdown(seconds)}"
+        return "" if self._locks is None else self._locks.text()
 
     def start(self, ended: threading.Event) -> None:
         """Asks in a thread until ``ended`` is set."""
@@ -57,6 +63,8 @@ class DiskProbe:
     def _run(self, ended: threading.Event) -> None:
         while not ended.wait(PROBE_EVERY):
             self.ask()
+            if self._locks is not None:
+                self._locks.look()
 
 
 class SlowDiskLines:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from astica_sync.cli.render.live import disk_probe
 from astica_sync.cli.render.live.can_draw import can_draw
+from astica_sync.cli.render.live.database_locks import DatabaseLocks
 from astica_sync.cli.render.live.disk_probe import DiskProbe
 from astica_sync.cli.render.live.drawn_lines import DrawnLines, call_before_suspension
 from astica_sync.cli.render.live.progress_picture import explain_wait, picture, plain_line
@@ -60,7 +61,7 @@ class Progress(Activity):
     def reads(self, folder: Path) -> None:
         """From now on it is said where the disk of this folder does not answer."""
         with self.lock:
-            self._probe = DiskProbe(folder)
+            self._probe = DiskProbe(folder, locks=DatabaseLocks(folder))
             self.disk_wait = self._probe.text
             self._start()
 
