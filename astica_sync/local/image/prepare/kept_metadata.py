@@ -1,7 +1,8 @@
 """The metadata that a converted image keeps where the recipe says so: when, where and with what it was taken.
 
-What describes the file that the image came from is left out: how it is turned, its sides, its colour profile, its
-thumbnail, and what a maker of cameras wrote in a form of its own.
+Only the tags that are listed here are kept (Exif 2.32, 4.6). Others name people (the artist, the owner and
+the serial number of the camera, a comment), or describe the file that the image came from: how it is turned, its
+sides, its colour profile, its thumbnail, and what a maker of cameras wrote in a form of its own.
 """
 
 from PIL import ExifTags, Image
@@ -9,28 +10,48 @@ from PIL import ExifTags, Image
 _MOST_BYTES = 60_000
 """A JPEG has room for 65,533 (Exif 2.32, 4.7.2), with the head of the segment."""
 _MOST_VALUE = 4_000
-_NAMED = (
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.Software,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.HostComputer,
-    ExifTags.Base.Copyright,
-)
-"""The others of the first directory say how the pixels of a TIFF are stored."""
-_LEFT_OUT = frozenset(
+_NAMED = (ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.DateTime)
+_DETAILS = frozenset(
     {
-        ExifTags.Base.MakerNote,
-        ExifTags.Base.ColorSpace,
-        ExifTags.Base.ExifImageWidth,
-        ExifTags.Base.ExifImageHeight,
-        ExifTags.Base.ComponentsConfiguration,
-        ExifTags.Base.CompressedBitsPerPixel,
-        ExifTags.Base.ExifInteroperabilityOffset,
+        ExifTags.Base.ExifVersion,
+        # When.
+        ExifTags.Base.DateTimeOriginal,
+        ExifTags.Base.DateTimeDigitized,
+        ExifTags.Base.OffsetTime,
+        ExifTags.Base.OffsetTimeOriginal,
+        ExifTags.Base.OffsetTimeDigitized,
+        ExifTags.Base.SubsecTime,
+        ExifTags.Base.SubsecTimeOriginal,
+        ExifTags.Base.SubsecTimeDigitized,
+        # With which lens.
+        ExifTags.Base.LensMake,
+        ExifTags.Base.LensModel,
+        ExifTags.Base.LensSpecification,
+        ExifTags.Base.FocalLength,
+        ExifTags.Base.FocalLengthIn35mmFilm,
+        ExifTags.Base.DigitalZoomRatio,
+        ExifTags.Base.MaxApertureValue,
+        # How it was exposed.
+        ExifTags.Base.ExposureTime,
+        ExifTags.Base.FNumber,
+        ExifTags.Base.ExposureProgram,
+        ExifTags.Base.ExposureMode,
+        ExifTags.Base.ExposureBiasValue,
+        ExifTags.Base.ISOSpeedRatings,
+        ExifTags.Base.SensitivityType,
+        ExifTags.Base.StandardOutputSensitivity,
+        ExifTags.Base.RecommendedExposureIndex,
+        ExifTags.Base.ISOSpeed,
+        ExifTags.Base.ShutterSpeedValue,
+        ExifTags.Base.ApertureValue,
+        ExifTags.Base.BrightnessValue,
+        ExifTags.Base.MeteringMode,
+        ExifTags.Base.LightSource,
+        ExifTags.Base.Flash,
+        ExifTags.Base.WhiteBalance,
     }
 )
+_PLACE = frozenset(ExifTags.GPS)
 
 
 def keep_metadata(source: Image.Exif) -> bytes:
@@ -43,8 +64,7 @@ def keep_metadata(source: Image.Exif) -> bytes:
     for tag in _NAMED:
         if _fits(value := source.get(tag)):
             kept[tag] = _as_written(value)
-    for directory, known in ((ExifTags.IFD.Exif, ExifTags.Base), (ExifTags.IFD.GPSInfo, ExifTags.GPS)):
-        names = {tag.value for tag in known} - (_LEFT_OUT if directory is ExifTags.IFD.Exif else set())
+    for directory, names in ((ExifTags.IFD.Exif, _DETAILS), (ExifTags.IFD.GPSInfo, _PLACE)):
         directory_items = source.get_ifd(directory).items()
         found = {tag: _as_written(value) for tag, value in directory_items if tag in names and _fits(value)}
         if found:
