@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from astica_sync import __version__
-from astica_sync.cli.service.fleet_output import FleetView, fleet_lines
+from astica_sync.cli.service.fleet_output import FleetView, fleet_data, fleet_lines
 from astica_sync.cli.watch.run_watch import _fleet
 from astica_sync.config import Settings, load_settings
 from astica_sync.core.fleet.announcement import Announcement, LimitSetting, ProcessTask
 from astica_sync.core.fleet.fleet import fleet_of
+from astica_sync.core.fleet.store_claim import StoreClaim
 from astica_sync.open_session import ServerState
 from astica_sync.remote.fleet.fleet_board import text_of
 from astica_sync.remote.fleet.open_board import open_board
@@ -290,3 +291,19 @@ def test_a_push_ends_as_before_where_nothing_can_be_announced(
     ran = shared("push", "--store", store)
     assert ran.code == 0, ran.err
     assert "no board" not in ran.err
+
+
+def test_any_number_of_stores_and_contradictions_is_shown_in_a_few_lines() -> None:
+    # What anyone may write who can write to the server, as many records as it keeps.
+    titles = tuple(f"class {number}" for number in range(100))
+    claims = [StoreClaim(f"id{number:03}", "cam", f"store {number:03}", 7, titles, 9) for number in range(200)]
+    view = FleetView(
+        fleet_of([], claims), ServerState("budget.example", 0, 90), LimitSetting(90, 60.0), 1.0, "localhost"
+    )
+    lines = fleet_lines(view, 80)
+    assert len(lines) < 80 and max(map(len, lines)) < 400
+    assert "… and 150 more (--json lists all)" in lines
+    assert "… and 19,890 more (--json lists the first 100)" in lines
+    assert any("and 95 more and 9 more classes, not compared" in line for line in fleet_lines(view, None))
+    data = fleet_data(view)
+    assert (len(data["stores"]), len(data["contradictions"]), data["more_contradictions"]) == (200, 100, 19_800)

@@ -1,6 +1,7 @@
 """What is read of the record of another store, and which stores contradict each other."""
 
 import json
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -71,22 +72,57 @@ def test_a_record_has_room_for_what_is_written(titles: list[str]) -> None:
     )
 
 
+@given(st.lists(st.text(min_size=1, max_size=60).filter(str.strip), min_size=1, max_size=20))
+def test_titles_are_read_as_they_were_written(titles: list[str]) -> None:
+    kept, more = titles_to_write(titles)
+    own = replace(CANS, titles=kept, more=more)
+    found = claim_of(json.loads(store_text_of(own)), 1.0)
+    assert found is not None and found.titles == kept and own.continues(found)
+
+
+@pytest.mark.parametrize("title", ["Cafe\u0301", " Can ", "Can\u200b", "e\u0301\u0302\u0303\u0304", "\u0958" * 40])
+def test_a_store_of_any_title_goes_on_where_it_was(title: str) -> None:
+    kept, _ = titles_to_write([title])
+    found = claim_of(claim_data(replace(CANS, titles=kept)), 1.0)
+    assert found is not None and replace(CANS, titles=kept).continues(found)
+    # Written in another Unicode form or case it is the same class.
+    other, _ = titles_to_write([unicodedata.normalize("NFD", title).upper()])
+    assert list(contradictions_of([replace(CANS, titles=kept), replace(BOXES, titles=other)]))
+
+
 def test_titles_that_have_no_room_are_counted() -> None:
-    assert titles_to_write(["é" * 99] * 5) == (("é" * MOST_NAME,) * 3, 2)
+    kept, more = titles_to_write(["é" * 99] * 5)
+    assert (len(kept), more) == (3, 2) and {len(title) for title in kept} == {MOST_NAME}
     assert titles_to_write(["Can"] * 3) == (("Can",) * 3, 0)
+
+
+@pytest.mark.parametrize(("one", "other"), [("Can " * 20 + "left", "Can " * 20 + "right"), ("Can\u200b", "Can\u200d")])
+def test_titles_that_begin_or_look_the_same_are_two_classes(one: str, other: str) -> None:
+    claims = [read_back(replace(CANS, titles=titles_to_write([one])[0]))]
+    claims += [read_back(replace(BOXES, titles=titles_to_write([other])[0]))]
+    assert not list(contradictions_of(claims))
+    again = read_back(replace(BOXES, titles=titles_to_write([f" {one} "])[0]))
+    assert [found.titles for found in contradictions_of([claims[0], again])] == [claims[0].titles]
+
+
+def read_back(claim: StoreClaim) -> StoreClaim:
+    found = claim_of(json.loads(store_text_of(claim)), 1.0)
+    assert found is not None
+    return found
 
 
 def test_two_stores_that_claim_one_class_contradict_each_other() -> None:
     everything = replace(CANS, store_id="c3", store="All", titles=())
-    assert not contradictions_of([CANS, BOXES])
-    assert contradictions_of([CANS, replace(BOXES, titles=("can ", "Box"))]) == [
+    assert not list(contradictions_of([CANS, BOXES]))
+    assert list(contradictions_of([CANS, replace(BOXES, titles=("can ", "Box"))])) == [
         Contradiction(CANS, replace(BOXES, titles=("can ", "Box")), ("Can",))
     ]
     assert [one.titles for one in contradictions_of([everything, BOXES, CANS])] == [("Can", "Bottle"), ("Box",)]
     other = replace(everything, store_id="d4")
     assert [one.titles for one in contradictions_of([everything, other])] == [()]
     # Another model, and the same store in another process.
-    assert not contradictions_of([CANS, replace(CANS, store_id="e5", model=8), replace(CANS, machine="line-9")])
+    others = [replace(CANS, store_id="e5", model=8), replace(CANS, machine="line-9")]
+    assert not list(contradictions_of([CANS, *others]))
 
 
 def test_the_stores_of_a_model_without_ones_own() -> None:

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from astica_sync.cli.render.several_stores.announced_stores import (
+    MOST_CONTRADICTIONS,
     contradiction_data,
     contradiction_text,
+    first_contradictions,
     managed_classes,
     store_data,
 )
-from astica_sync.cli.render.text import SHORTEST_CUT, display_width, first, number, safe, shorten, table
+from astica_sync.cli.render.text import LINES, SHORTEST_CUT, display_width, first, number, safe, shorten, table
 from astica_sync.clock import duration, local_time
 from astica_sync.core.fleet.announcement import Announcement, LimitSetting
 from astica_sync.core.fleet.fleet import Fleet
-from astica_sync.core.fleet.store_claim import contradictions_of
 from astica_sync.open_session import ServerState
 
 
@@ -47,6 +48,8 @@ _COLUMNS: dict[str, _Cell] = {
 _LEFT_OUT_FIRST = ("version", "seen", "model", "own part", "since")
 """Where the terminal has no room for all columns."""
 INDENT = 2
+MOST_STORES = 50
+"""So many stores are listed. Anyone who can write to the server may announce as many as it keeps."""
 USUAL_NAME = 20
 """Where the table is too wide, longer names are cut before columns are left out."""
 _RIGHT = ("model", "requests", "own part")
@@ -131,11 +134,15 @@ def _store_lines(fleet: Fleet, room: int | None) -> list[str]:
             duration(one.since_now),
             "not yet" if one.agreed_ago is None else f"{duration(one.agreed_ago)} ago",
         ]
-        for one in fleet.stores
+        for one in fleet.stores[: MOST_STORES + 1]
     ]
-    rows.insert(0, ["machine", "store", "model", "manages", "for", "in sync"])
-    found = [f"model {one.one.model}: {contradiction_text(one)}" for one in contradictions_of(fleet.stores)]
-    return ["", f"{number(len(fleet.stores), 'store')}:", *_indented(rows, room, [2]), *(["", *found] if found else [])]
+    head = ["machine", "store", "model", "manages", "for", "in sync"]
+    names, *lines = _indented([head, *rows], room, [2])
+    shown = [names, *first(lines, len(fleet.stores), MOST_STORES)]
+    found, more = first_contradictions(fleet.stores, LINES + 1)
+    texts = [f"model {one.one.model}: {contradiction_text(one)}" for one in found]
+    both = first(texts, len(found) + more, where_all=f"--json lists the first {MOST_CONTRADICTIONS}")
+    return ["", f"{number(len(fleet.stores), 'store')}:", *shown, *(["", *both] if both else [])]
 
 
 def _doing(one: Announcement) -> str:
@@ -180,6 +187,7 @@ def _shares(view: FleetView) -> dict[str, float]:
 def fleet_data(view: FleetView) -> dict[str, Any]:
     """The same as JSON."""
     budget = view.budget
+    found, more = first_contradictions(view.fleet.stores, MOST_CONTRADICTIONS)
     return {
         "budget": {
             "place": budget.place,
@@ -194,7 +202,8 @@ def fleet_data(view: FleetView) -> dict[str, Any]:
         "other_limits": [one.machine for one in view.fleet.other_limits(view.own)],
         "last_seen": [_data(one) for one in view.fleet.gone],
         "stores": [store_data(one) for one in view.fleet.stores],
-        "contradictions": [contradiction_data(one) for one in contradictions_of(view.fleet.stores)],
+        "contradictions": [contradiction_data(one) for one in found],
+        "more_contradictions": more,
     }
 
 

@@ -3,7 +3,9 @@
 What can write to the budget server can write anything, so every text and number is checked here before it is shown.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from astica_sync.core.fleet.announcement import (
@@ -22,6 +24,8 @@ MOST_TITLES_CHARACTERS = 1800
 """Of the titles that are written, as JSON; the others are counted."""
 MOST_TITLES = 200
 MOST_ID = 24
+_HASH_CHARACTERS = 10
+_MOST_BEGINNING = MOST_NAME - _HASH_CHARACTERS - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,8 @@ class StoreClaim:
     Args:
         store_id: a hash, the same for each process of the store.
         store: the name of its folder, without the folders above.
-        titles: of the setting ``owns``; none: all classes of the model.
-        more: how many more titles it has, which are not written.
+        titles: of the setting ``owns``, as ``titles_to_write`` writes them; none: all classes of the model.
+        more: how many more titles it has, which are neither written nor compared.
         since: for how many seconds it had managed these when it wrote this.
         agreed: how many seconds before that its images and a view of the model were last the same; None if never.
         seen: how many seconds ago it wrote this, on the server's clock.
@@ -72,15 +76,25 @@ class StoreClaim:
 
 
 def titles_to_write(titles: Iterable[str]) -> tuple[tuple[str, ...], int]:
-    """The titles that have room in a record, and how many more there are."""
-    cut = [title[:MOST_NAME] for title in titles]
+    """The titles that have room in a record, as they are read from it, and how many more there are."""
+    written = list(map(_written, titles))
     room, kept = MOST_TITLES_CHARACTERS, 0
-    for title in cut[:MOST_TITLES]:
+    for title in written[:MOST_TITLES]:
         room -= _written_length(title)
         if room < 0:
             break
         kept += 1
-    return tuple(cut[:kept]), len(cut) - kept
+    return tuple(written[:kept]), len(written) - kept
+
+
+def _written(title: str) -> str:
+    """The title as it is read from a record. One that is too long or has characters that are not shown is written as
+    its beginning and a hash of the whole title, so that different ones stay different."""
+    plain = unicodedata.normalize("NFC", title).strip()
+    if clean_text(plain, MOST_NAME) == plain:
+        return plain
+    digest = hashlib.sha256(fold_title(title).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{clean_text(plain, _MOST_BEGINNING)}…{digest[:_HASH_CHARACTERS]}"
 
 
 def _written_length(title: str) -> int:
@@ -139,26 +153,21 @@ class Contradiction:
     titles: tuple[str, ...]
 
 
-def contradictions_of(claims: Iterable[StoreClaim]) -> list[Contradiction]:
-    """Each pair of stores that claim the same classes."""
+def contradictions_of(claims: Iterable[StoreClaim]) -> Iterator[Contradiction]:
+    """Each pair of stores that claim the same classes. The titles that a record has no room for are not compared."""
     ordered = sorted(claims, key=lambda one: (one.model, one.machine, one.store, one.store_id))
-    found = []
+    folded = [dict(zip(map(fold_title, one.titles), one.titles, strict=True)) for one in ordered]
     for place, one in enumerate(ordered):
-        for other in ordered[place + 1 :]:
-            titles = _in_both(one, other)
-            if titles is not None:
-                found.append(Contradiction(one, other, titles))
-    return found
-
-
-def _in_both(one: StoreClaim, other: StoreClaim) -> tuple[str, ...] | None:
-    """The titles that both claim, none for all of them; None where they claim no class both."""
-    if one.model != other.model or one.store_id == other.store_id:
-        return None
-    if one.owns_all or other.owns_all:
-        return one.titles or other.titles
-    theirs = set(map(fold_title, other.titles))
-    return tuple(title for title in one.titles if fold_title(title) in theirs) or None
+        for later, other in enumerate(ordered[place + 1 :], place + 1):
+            if one.model != other.model:
+                # They are in the order of their models.
+                break
+            if one.store_id == other.store_id:
+                continue
+            if one.owns_all or other.owns_all:
+                yield Contradiction(one, other, one.titles or other.titles)
+            elif both := tuple(title for fold, title in folded[place].items() if fold in folded[later]):
+                yield Contradiction(one, other, both)
 
 
 def claims_of_model(claims: Iterable[StoreClaim], model: int, own_id: str = "") -> list[StoreClaim]:

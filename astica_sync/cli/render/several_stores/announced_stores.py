@@ -1,17 +1,20 @@
 """What is shown of the stores of a model that announce themselves on the budget server."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from astica_sync.cli.render.several_stores.owned_classes import named
-from astica_sync.cli.render.text import safe
+from astica_sync.cli.render.text import number, safe
 from astica_sync.clock import duration, local_time
 from astica_sync.core.fleet.store_claim import Contradiction, StoreClaim, contradictions_of
 
 MOST_STORES = 10
 """So many other stores of a model are listed in a status."""
+MOST_CONTRADICTIONS = 100
+"""So many contradictions are in JSON."""
 
 
 def store_name(claim: StoreClaim) -> str:
@@ -22,7 +25,8 @@ def managed_classes(claim: StoreClaim) -> str:
     """The classes that a store manages."""
     if claim.owns_all:
         return "all classes"
-    return named(claim.titles) + (f" and {claim.more:,} more" if claim.more else "")
+    more = number(claim.more, "more class", "more classes")
+    return named(claim.titles) + (f" and {more}, not compared" if claim.more else "")
 
 
 def agreed_text(claim: StoreClaim) -> str:
@@ -49,6 +53,12 @@ def contradiction_text(found: Contradiction, own: StoreClaim | None = None) -> s
     names = ["this store" if one.store_id == own_id else store_name(one) for one in (found.one, found.other)]
     both = f"{names[0]} and {names[1]} both manage {named(found.titles) if found.titles else 'all classes'}"
     return f"{both}: set owns in each, so that each class has one store"
+
+
+def first_contradictions(claims: Iterable[StoreClaim], most: int) -> tuple[list[Contradiction], int]:
+    """The first pairs of stores that claim the same classes, and how many more there are."""
+    found = contradictions_of(claims)
+    return list(itertools.islice(found, most)), sum(1 for _ in found)
 
 
 def store_data(claim: StoreClaim) -> dict[str, Any]:
