@@ -37,6 +37,7 @@ _ALSO_ON_THE_SCHEDULER = ("astica-sync", "distributed")
 RETRIES = 1
 """So many times a shard that failed on one worker is given to another."""
 _MOST_LETTERS = 300
+_MOST_VERSION = 40
 _NOT_YET = object()
 _HERE = "To read the images on this machine alone: --executor local"
 _KEPT = "What was measured is kept; the same command goes on with the rest. "
@@ -217,10 +218,12 @@ class DaskCluster:
             for machine, known in machines.items():
                 there = known["packages"].get(package)
                 if there != here:
+                    # Another machine may send anything.
+                    shown = str(there)[:_MOST_VERSION] if there else None
                     raise ExecutorFailed(
-                        f"{machine} of the Dask cluster has {_with_version(package, there)}, and this machine has "
-                        f"{_with_version(package, here)}",
-                        f"Install the same on both, then start it again: pip install '{package}=={here or there}'",
+                        f"{machine[:_MOST_LETTERS]} of the Dask cluster has {_with_version(package, shown)}, and this "
+                        f"machine has {_with_version(package, here)}",
+                        f"Install the same on both, then start it again: pip install '{package}=={here or shown}'",
                     )
         return set(found["workers"])
 

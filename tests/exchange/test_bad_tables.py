@@ -222,6 +222,19 @@ def test_parts_are_found_by_the_values_of_a_column(
     assert f"; not used: {head}" in whole.found and {row.part for row in whole.rows()} == {None}
 
 
+def test_names_and_values_of_any_length_are_shown_by_their_beginning(source: Path, root: Path) -> None:
+    long = "x" * 100_000
+    (source / "labels.csv").write_text(f"path,label,{long}-a\nimages/0.png,Can,{long}\n")
+    chosen = {"path": "path", "label": "label", "split": f"{long}-a"}
+    with open_source(str(source)) as files:
+        found = find_layout(files, columns=chosen)[1].found
+    assert f"split from {'x' * 39}… (no parts: '{'x' * 39}…')" in found and len(found) < 300
+    (source / "labels.csv").write_text(f"{long},label\nimages/0.png,Can\n")
+    with pytest.raises(AsticaSyncError) as caught:
+        plain_import(source, root)
+    assert len(str(caught.value)) + len(caught.value.hint) < 600 and "--column path=COLUMN" in caught.value.hint
+
+
 def test_a_column_that_no_table_has_is_named(source: Path) -> None:
     (source / "labels.csv").write_text("path,label\nimages/0.png,Can\n")
     with (

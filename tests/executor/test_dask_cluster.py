@@ -127,6 +127,16 @@ def test_one_side_has_no_such_package(
     assert there in shown and "pip install 'such-package==1.0'" in shown
 
 
+def test_a_version_of_any_length_is_shown_by_its_beginning(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import versions
+
+    known, there = dask_cluster.version_of, "1.0" + "x" * 100_000
+    monkeypatch.setattr(dask_cluster, "version_of", lambda name: None if name == "such-package" else known(name))
+    monkeypatch.setattr(versions, "_version_cached", lambda name: there if name == "such-package" else known(name))
+    shown = refused(address_of(cluster), "such-package")
+    assert "such-package 1.0xxx" in shown and len(shown) < 600
+
+
 def test_a_worker_that_comes_later_is_checked(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = DaskCluster(address_of(cluster))
     try:

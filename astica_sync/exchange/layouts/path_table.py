@@ -34,6 +34,8 @@ SUFFIXES = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
 _NAMED = ("csv", "tsv", "jsonl", "ndjson")
 """Files that are meant as tables: the others may be anything."""
 MOST_NAMED = 5
+_MOST_NAME = 200
+"""Characters of the name of a column in a command that a message shows."""
 NONE_CHOSEN: Mapping[str, str] = MappingProxyType({})
 HOW = (
     "A table of labels has a column path (or file_name, image …) and a column label (or class, category …); name "
@@ -147,7 +149,9 @@ def refuse_unknown_columns(listing: Listing) -> None:
         labels = [name for name in columns.unused if name != paths[0]]
         label = columns.label or (labels[0] if len(labels) == 1 else "COLUMN")
         options = " ".join(
-            f"--column {quote(f'{role}={name}')}" for role, name in (("path", paths[0]), ("label", label))
+            f"--column {quote(f'{role}={name}')}"
+            for role, found in (("path", paths[0]), ("label", label))
+            for name in [found if len(found) <= _MOST_NAME else "COLUMN"]
         )
         raise AsticaSyncError(
             f"the table {entry.path} names the images, and {_unknown(columns)}",

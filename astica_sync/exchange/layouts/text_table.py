@@ -64,6 +64,8 @@ _NAMED_DELIMITER = re.compile(r'\ufeff?"?sep=(\t|[^\w\s"])"?[;,\t|]*\r?\n', re.I
 TOO_LONG = "a line of the table cannot be parsed"
 
 MOST_UNKNOWN = 3
+_MOST_SHOWN = 40
+"""Characters of a cell that are in a message."""
 
 Cells = Mapping[str, Any]
 
@@ -85,7 +87,7 @@ class TableColumns:
         """Which columns are read as what, and which are not used."""
         read = [f"{role} from {self._written(name)}" for role, name in self._roles() if name]
         if self.unknown_parts:
-            read[-1] += f" (no parts: {', '.join(map(repr, self.unknown_parts))})"
+            read[-1] += f" (no parts: {', '.join(repr(_cut(part)) for part in self.unknown_parts)})"
         rest = self.unused
         return f"{', '.join(read)}; not used: {listed(rest)}" if rest else ", ".join(read)
 
@@ -99,7 +101,7 @@ class TableColumns:
         return zip(COLUMN_ROLES, (self.path, self.label, self.part), strict=True)
 
     def _written(self, wanted: str) -> str:
-        return next((name for name in self.names if column_name(name) == wanted), wanted)
+        return _cut(next((name for name in self.names if column_name(name) == wanted), wanted))
 
 
 def find_columns(names: Sequence[str], rows: Sequence[Cells], chosen: Mapping[str, str]) -> TableColumns:
@@ -134,7 +136,11 @@ def _text(value: object) -> str:
 def listed(names: Sequence[str], most: int = 12) -> str:
     """Names of columns, for a message."""
     more = ", …" if len(names) > most else ""
-    return ", ".join(name[:40] or '""' for name in names[:most]) + more if names else "no columns"
+    return ", ".join(_cut(name) or '""' for name in names[:most]) + more if names else "no columns"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def decode_text(data: bytes) -> str:

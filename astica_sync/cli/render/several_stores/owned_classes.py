@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from astica_sync.cli.render.text import json_name, number, safe
+from astica_sync.cli.render.text import json_name, number, safe, shorten
 from astica_sync.core.model import RemoteSample, fold_title
 from astica_sync.core.owned_classes import OwnedClasses
 from astica_sync.core.plan.decision_table import NOT_OWNED
@@ -12,13 +12,20 @@ from astica_sync.core.plan.plan import GivenUp, InOtherStore, Plan
 
 MOST_TITLES = 5
 """So many class titles are named."""
+_TITLE_WIDTH = 60
 
 
 def named(titles: Collection[str]) -> str:
     """Class titles, the first of them where they are many."""
-    shown = [safe(title) for title in titles][:MOST_TITLES]
+    shown = [_shown(title) for title, _ in zip(titles, range(MOST_TITLES), strict=False)]
     more = len(titles) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def _shown(title: str) -> str:
+    # The setting of a store from elsewhere may have titles of any length, and to measure one takes time.
+    most = 4 * _TITLE_WIDTH
+    return shorten(safe(title if len(title) <= most else f"{title[:most]}…"), _TITLE_WIDTH)
 
 
 def not_sent_lines(not_owned: Mapping[str, int], owned: OwnedClasses) -> list[str]:
@@ -27,7 +34,7 @@ def not_sent_lines(not_owned: Mapping[str, int], owned: OwnedClasses) -> list[st
     if not not_owned:
         return []
     (first, count), *rest = sorted(not_owned.items())
-    parts = [f"{number(count, 'image')} of {safe(first)}", *(f"{more:,} of {safe(title)}" for title, more in rest)]
+    parts = [f"{number(count, 'image')} of {_shown(first)}", *(f"{more:,} of {_shown(title)}" for title, more in rest)]
     shown = ", ".join(parts[:MOST_TITLES]) + (f", {len(parts) - MOST_TITLES} more classes" * (len(parts) > MOST_TITLES))
     are = "is" if count == 1 and not rest else "are"
     return [f"{shown} {are} not sent: this store owns {named(owned.titles)}"]
@@ -49,7 +56,7 @@ def unknown_titles_lines(owned: OwnedClasses, known: Collection[str]) -> list[st
 def in_other_classes(plan: Plan) -> list[str]:
     """A line for each class of the model that another store manages, with how many samples it has there."""
     counts = Counter(one.class_title for one in plan.unmanaged if is_not_owned(plan, one))
-    return [f"? {number(count, 'sample')} of {safe(title)}" for title, count in sorted(counts.items())]
+    return [f"? {number(count, 'sample')} of {_shown(title)}" for title, count in sorted(counts.items())]
 
 
 def is_not_owned(plan: Plan, sample: RemoteSample) -> bool:

@@ -1,0 +1,14 @@
+"""A store from elsewhere may own titles of any length: what is printed of them is bounded."""
+
+from astica_sync.cli.render.several_stores.owned_classes import named, not_sent_lines, unknown_titles_lines
+from astica_sync.core.owned_classes import OwnedClasses
+
+
+def test_long_titles_are_shown_by_their_beginning() -> None:
+    titles = tuple(f"{letter}{sign * 900_000}" for letter, sign in zip("abcdefg", "xé\x1bxxxx", strict=True))
+    owned = OwnedClasses(titles)
+    [not_sent] = not_sent_lines({"y" * 900_000: 2, "Box": 1}, owned)
+    [unknown] = unknown_titles_lines(owned, ["Box"])
+    assert max(map(len, (not_sent, unknown, named(titles)))) < 600
+    assert f"{'y' * 59}…" in not_sent and " and 2 more" in not_sent
+    assert named(["Can", "Bottle"]) == "Can, Bottle"
