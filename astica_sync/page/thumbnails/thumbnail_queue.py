@@ -40,7 +40,8 @@ class ThumbnailQueue:
         self._orders: dict[tuple[str, int], _Order] = {}
         """In the order in which they were asked for; the last one is made next."""
         self._closed = False
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(thumbnailer.workers)]
+        # One more than there are processes: the next image is read while all of them are busy.
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(thumbnailer.workers + 1)]
         for thread in self._threads:
             thread.start()
 
