@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.harness.shell import Shell
 from tests.harness.watch_process import wait_until
@@ -15,6 +15,16 @@ EACH, TOTAL = 8, 24
 REFUSE_CAMERA = """() => void (navigator.mediaDevices.getUserMedia = async () => {
   throw new DOMException("", "NotAllowedError");
 })"""
+
+HOLD_FRAMES = """() => {
+  window.waiting = [];
+  HTMLVideoElement.prototype.requestVideoFrameCallback = (call) => window.waiting.push(call);
+}"""
+NEW_FRAME = "() => window.waiting.shift()?.()"
+
+
+def asks_about_a_frame(request: Request) -> bool:
+    return request.method == "POST" and request.url.endswith("/api/preview")
 
 
 @pytest.fixture
@@ -53,6 +63,30 @@ def test_the_camera_a_misread_frame_and_a_sample(trained: Path, enter: Callable[
     expect(label).to_have_text(other)
     panel.get_by_role("button", name="Stop the camera").click()
     expect(panel.get_by_role("button", name="Start the camera")).to_be_visible()
+
+
+def test_a_frame_that_comes_during_an_answer_is_asked_about_next(store: Path, enter: Callable[..., Page]) -> None:
+    page = enter(permissions=["camera"])
+    page.evaluate(HOLD_FRAMES)
+    page.keyboard.press("w")
+    panel = page.get_by_role("complementary", name="What would it say?")
+    expect(panel).to_contain_text(f"on {TOTAL} images")
+    panel.get_by_role("button", name="Start the camera").click()
+    expect(panel.get_by_role("button", name="Stop the camera")).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/preview", hold)
+    with page.expect_request(asks_about_a_frame):
+        page.evaluate(NEW_FRAME)
+    page.evaluate(NEW_FRAME)
+    with page.expect_request(asks_about_a_frame):
+        held.pop().continue_()
 
 
 def test_a_refused_camera_is_explained_and_a_file_serves(trained: Path, enter: Callable[..., Page]) -> None:

@@ -33,9 +33,13 @@ export async function startCamera(video) {
   camera.value = "on";
   const mine = ++running;
   const times = [];
+  let coming = nextFrame(video);
   while (mine === running) {
-    await new Promise((resolve) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve)));
+    await coming;
     if (mine !== running) return;
+    // Asked for before the answer: where that takes longer than a frame lasts, the one that came meanwhile is taken, and
+    // the loop does not wait for another.
+    coming = nextFrame(video);
     try {
       await askPreview(video);
     } catch {
@@ -48,6 +52,10 @@ export async function startCamera(video) {
     rate.value = times.length;
   }
 }
+
+/** Resolves with the next new frame of a video. */
+const nextFrame = (video) =>
+  new Promise((resolve) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve)));
 
 export function stopCamera() {
   running += 1;
