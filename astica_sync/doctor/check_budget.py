@@ -31,6 +31,8 @@ ANOTHER_PROGRAM = (
     "Where another program uses this key, the service counts its requests too: lower ASTICA_LIMIT by what it sends."
 )
 
+_AFTER_ANOTHER = "where another program used the key then, more may pass after its end"
+
 
 @dataclass(frozen=True, slots=True)
 class ServicePause:
@@ -76,13 +78,17 @@ def find_last_refusals(settings: Settings) -> LimitRefusals | None:
 
 
 def number_to_set(refusals: LimitRefusals | None) -> str:
-    """The value for ASTICA_LIMIT that what went through speaks for, as a sentence; "" where nothing does."""
+    """The value for ASTICA_LIMIT that what went through speaks for, as two lines; "" where nothing does."""
+    command = _limit_that_passed(refusals)
+    return f"{command}\n{_AFTER_ANOTHER.capitalize()}." if command else ""
+
+
+def _limit_that_passed(refusals: LimitRefusals | None) -> str:
     if refusals is None or refusals.are_outdated or refusals.passed is None or not 0 < refusals.passed < refusals.limit:
         return ""
     return (
         f"In the {refusals.window:g} s before the last refusal {refusals.passed:,} of this machine's requests went "
-        f"through: export ASTICA_LIMIT={refusals.passed}\n"
-        "Where another program used the key then, more may pass after its end."
+        f"through: export ASTICA_LIMIT={refusals.passed}"
     )
 
 
@@ -101,7 +107,8 @@ def _check_last_refusals(section: Section, settings: Settings, now: float) -> No
     elif now - refusals.last < DAY and not lowered:
         section.note(
             f"the service refused {requests} because of its rate limit, the last one at {local_time(refusals.last)}",
-            number_to_set(refusals) or ANOTHER_PROGRAM,
+            # The hint of a finding is one line.
+            f"{command} ({_AFTER_ANOTHER})" if (command := _limit_that_passed(refusals)) else ANOTHER_PROGRAM,
         )
 
 
