@@ -4,9 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,66 @@ def browser(more: Sequence[str] = ()) -> Iterator[Any]:
             yield started
         finally:
             started.close()
+
+
+Debugged = Callable[[], AbstractContextManager[Any]]
+"""Opens the debugger's connection to the one tab of a browser, which goes on when it is closed."""
+
+AWAY = 3
+"""Seconds after which the debugger has left the browser."""
+
+
+@contextmanager
+def undisturbed_browser(more: Sequence[str] = ()) -> Iterator[Debugged]:
+    """Chromium, which is measured while no debugger is connected: Playwright gets a report of each request, with what
+    it sends, in a process of its own.
+
+    Raises:
+        RuntimeError: it is not installed.
+    """
+    from playwright.sync_api import sync_playwright
+
+    program = chromium()
+    if program is None:
+        raise RuntimeError("Chromium is not installed: apt-get install chromium")
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        place = Path(profile, "DevToolsActivePort")
+
+        @contextmanager
+        def debugged() -> Iterator[Any]:
+            with sync_playwright() as playwright:
+                port = place.read_text().split()[0]
+                connected = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+                page = connected.contexts[0].pages[0]
+                page.set_default_timeout(SECONDS * 1000)
+                try:
+                    yield page
+                finally:
+                    connected.close()
+
+        size = f"--window-size={SIZE['width']},{SIZE['height']}"
+        own = ["--headless=new", "--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={profile}", size]
+        with subprocess.Popen([program, *ARGUMENTS, *own, *more, "about:blank"], stderr=subprocess.DEVNULL) as process:
+            try:
+                while not (place.exists() and place.read_text()):
+                    time.sleep(0.1)
+                yield debugged
+            finally:
+                process.terminate()
+
+
+def begin_undisturbed(page: Any, script: str, given: object) -> None:
+    """Runs a script in the page with one argument, once the debugger has left. ``end_undisturbed`` has its answer."""
+    page.evaluate(
+        f"(given) => void setTimeout(async () => (window.measured = await ({script})(given)), {AWAY * 1000})", given
+    )
+
+
+def end_undisturbed(page: Any) -> Any:
+    """The answer of the script."""
+    until(page, "window.measured !== undefined")
+    return page.evaluate("window.measured")
 
 
 @contextmanager
