@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from astica_sync.core.evaluation.confidence_sweep import accepted_at, find_thres
 from astica_sync.core.evaluation.paired_difference import PairedCounts, wilson_interval
 from astica_sync.training.evaluation.comparison import compare_all
 from astica_sync.training.evaluation.evaluate import Evaluation
+from astica_sync.training.evaluation.html_report import write_html
 from astica_sync.training.evaluation.metrics import NO_ANSWER, Prediction, VersionMetrics, compute_metrics
 
 CASES = [
@@ -221,3 +223,6 @@ def test_a_class_without_held_out_images_has_no_scores() -> None:
     assert {(point["precision"], point["recall"]) for point in other["curve"]} == {(None, None)}
     frame = EvaluationReport.of(evaluation).classes_to_pandas().set_index("class")
     assert frame["f1"].isna().to_dict() == {"a": False, "b": True}
+    missing = {f"{n}": Path("missing") for n in range(4)}
+    page = write_html(replace(evaluation, paths=missing), 0.0)
+    assert "<td>0<td>-<td>-<td>-</tr>" in page and "<td>4<td>100.0" in page
