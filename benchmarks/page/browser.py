@@ -41,10 +41,10 @@ class Served:
         """The most that the command itself had at one time."""
         return _kb(Path(f"/proc/{self.process.pid}/status"), "VmHWM") / 1000
 
-    def wait_until_quiet(self) -> None:
-        """Waits until the command has used nearly no processor time for two seconds."""
-        calm, last = 0, self._ticks()
-        while calm < 4:
+    def wait_until_quiet(self, most: float = SECONDS) -> None:
+        """Waits until the command has used nearly no processor time for two seconds, or for ``most`` seconds."""
+        calm, last, end = 0, self._ticks(), time.monotonic() + most
+        while calm < 4 and time.monotonic() < end:
             time.sleep(0.5)
             now = self._ticks()
             calm, last = (calm + 1 if now - last <= 5 else 0), now
