@@ -296,6 +296,7 @@ def test_curl_prints_what_the_page_of_the_sandbox_shows(sandbox: RunningSandbox,
     ("printed", "same"),
     [
         ("2026-11-29 10:00:01  upload        Can/001.jpg\n", True),
+        ("Comparing the store with the service, 10 s\n2026-11-29 10:00:01  upload        Can/001.jpg\n", True),
         ("2026-11-28 09:28:39  remove        Can/001.jpg\n", False),
         ("2026-11-28 09:28:39  upload        Can/001.jpg\nand more\n", False),
         ("", False),
