@@ -19,6 +19,8 @@ ANSWER_SECONDS = 5.0
 """How long an answer of the server may take. One that takes longer is as good as none: a request waits for it."""
 
 PLACES_SHOWN = 100_000
+MOST_BYTES = 16_000_000
+"""Of one answer; the longest one, of 100,000 requests, has a fifth of it."""
 _LARGEST = 1e15
 """Far more than any time in seconds or any limit."""
 _LONGEST_WORD = 200

@@ -13,6 +13,7 @@ from psycopg import pq
 
 from astica_sync.remote.shared_budget.budget_server import (
     ANSWER_SECONDS,
+    MOST_BYTES,
     POLL_SECONDS,
     Reply,
     ServerAway,
@@ -30,8 +31,6 @@ _RIGHTS = (
     "the user must be able to make the schema astica_sync there: GRANT CREATE ON DATABASE … TO …, or let the owner of"
     " the database run astica-sync with it once, then GRANT what is in the schema"
 )
-MOST_BYTES = 16_000_000
-"""Of one answer; the longest one, of 100,000 requests, has a fifth of it."""
 _STATE = re.compile(r"[0-9A-Z]{5}", re.ASCII)
 _STATUS_OF_ANSWERS = {
     pq.ExecStatus.TUPLES_OK,

@@ -2,15 +2,18 @@
 
 import hashlib
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import DefaultParser
 from redis.retry import Retry
 
 from astica_sync.remote.shared_budget.budget_server import (
     ANSWER_SECONDS,
+    MOST_BYTES,
     POLL_SECONDS,
     Reply,
     ServerAway,
@@ -37,6 +40,52 @@ class RedisScript:
 _RULE = RedisScript(SCRIPT)
 
 
+class _TooLong(redis.exceptions.InvalidResponse):
+    """More has arrived than any answer has."""
+
+
+class _Bounded:
+    """A connection or its socket, from which one answer takes so many bytes at most."""
+
+    def __init__(self, inner: Any, left: list[int]) -> None:
+        self._inner = inner
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._inner, name)
+        return _Bounded(value, self._left) if isinstance(value, socket.socket) else value
+
+    def recv(self, *arguments: Any) -> bytes:
+        data: bytes = self._inner.recv(*arguments)
+        self._count(len(data))
+        return data
+
+    def recv_into(self, *arguments: Any) -> int:
+        size: int = self._inner.recv_into(*arguments)
+        self._count(size)
+        return size
+
+    def _count(self, size: int) -> None:
+        self._left[0] -= size
+        if self._left[0] < 0:
+            raise _TooLong
+
+
+class _BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """The library's parser, which by itself reads a text of any length that the server names into memory."""
+
+    def __init__(self, socket_read_size: int) -> None:
+        super().__init__(socket_read_size)
+        self._left = [MOST_BYTES]
+
+    def on_connect(self, connection: Any) -> None:
+        super().on_connect(_Bounded(connection, self._left))
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        self._left[0] = MOST_BYTES
+        return super().read_response(*arguments, **options)
+
+
 class RedisServer:
     """A ``BudgetServer``. ``server_time`` takes the place of the server's clock in tests."""
 
@@ -56,6 +105,7 @@ class RedisServer:
                 retry=Retry(NoBackoff(), 0),
                 # The other one begins with a command that a user may not be allowed to run.
                 protocol=2,
+                parser_class=_BoundedParser,
             )
         except (ValueError, TypeError, AttributeError, redis.RedisError):
             # The library's message may repeat the address, with its password.
@@ -147,6 +197,8 @@ _ACCESS_HINT = (
 
 
 def _translated(error: redis.exceptions.RedisError) -> ServerAway | ServerUnusable:
+    if isinstance(error, _TooLong):
+        return ServerUnusable("its answer is too long", _NOT_REDIS)
     text = str(error)
     code = text.partition(" ")[0]
     # The library takes some codes off the text.
