@@ -86,7 +86,7 @@ class Result:
 def normalise(text: str) -> str:
     """``text`` without what differs from run to run: dates, times, durations, hashes, shares, ids of samples and
     processes, the width of columns, the order in which uploads were answered, and the lines that are printed only
-    where a training of the sandbox takes longer than the first look at it, or something takes long on a busy machine."""
+    where a training of the sandbox takes longer than the first look at it, or something takes long on a busy one."""
     text = re.sub(r"(?m)^Training on .*\n", "", text)
     # What goes on for ten seconds is named with its duration.
     text = re.sub(r"(?m)^[A-Z][a-z]+ing .*, \d+ (?:s|min \d+ s)\n", "", text)
