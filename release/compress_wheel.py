@@ -95,14 +95,24 @@ def strip_comments(source: str, name: str = "") -> str:
 
 def strip_docstrings(source: str, name: str = "", keeps: Keeps = _keeps_none) -> str:
     """The same code, on the same lines, without docstrings and without the strings that describe a name above them,
-    which Python throws away. Those of decorated classes stay: a data class without one would make one at each start.
-    So do those of what ``keeps`` is true of.
+    which Python throws away. Of those of decorated classes the first line stays: a data class without one would make
+    one at each start. What ``keeps`` is true of keeps all of its own.
 
     Raises:
         SystemExit: it is not the same code.
     """
     lines = list(io.StringIO(source))
-    for _, described in _descriptions(ast.parse(source), keeps):
+    tree = ast.parse(source)
+    for docstring in _of_decorated_classes(tree, keeps):
+        assert docstring.end_lineno is not None
+        if docstring.end_lineno > docstring.lineno:
+            first = lines[docstring.lineno - 1]
+            ending = first[len(first.rstrip("\r\n")) :]
+            lines[docstring.lineno - 1] = f'{first.rstrip()}"""{ending}'
+            for number in range(docstring.lineno, docstring.end_lineno):
+                line = lines[number]
+                lines[number] = line[len(line.rstrip("\r\n")) :]
+    for _, described in _descriptions(tree, keeps):
         assert described.end_lineno is not None
         for number in range(described.lineno - 1, described.end_lineno):
             line = lines[number]
@@ -137,10 +147,27 @@ def _descriptions(tree: ast.Module, keeps: Keeps) -> list[tuple[_Parent, ast.stm
     return found
 
 
+def _of_decorated_classes(tree: ast.Module, keeps: Keeps) -> list[ast.stmt]:
+    """Their docstrings, in three quotation marks, but of those that ``keeps`` is true of."""
+    return [
+        block.body[0]
+        for block in ast.walk(tree)
+        if isinstance(block, ast.ClassDef)
+        and block.decorator_list
+        and not keeps(block)
+        and ast.get_docstring(block) is not None
+    ]
+
+
 def _tree(source: str, keeps: Keeps | None = None) -> str:
     """The syntax tree; without the descriptions that go where ``keeps`` is given."""
     tree = ast.parse(source)
     if keeps is not None:
+        for docstring in _of_decorated_classes(tree, keeps):
+            assert isinstance(docstring, ast.Expr)
+            ast.copy_location(docstring, docstring.value)
+            docstring.value = ast.Constant("", lineno=0, col_offset=0)
+            docstring.end_lineno = docstring.end_col_offset = 0
         for parent, one in _descriptions(tree, keeps):
             parent.body.remove(one)
         for block in ast.walk(tree):

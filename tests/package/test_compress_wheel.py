@@ -92,6 +92,15 @@ def test_docstrings_go_but_those_of_decorated_classes_and_what_is_all_of_a_block
     assert strip_docstrings('"""Only a text."""\n') == "\n"
 
 
+def test_of_a_decorated_class_the_first_line_of_the_docstring_stays() -> None:
+    first = '@dataclass\nclass A:\n    """The class,'
+    second = '@dataclass\nclass B:\n    r"""One'
+    source = f'{first}\n    in two lines."""\n    x: int\n{second}\n\n    b."""\n'
+    expected = f'{first}"""\n\n    x: int\n{second}"""\n\n\n'
+    assert strip_docstrings(source) == expected
+    assert strip_docstrings(source, keeps=lambda block: True) == source
+
+
 @pytest.mark.long
 def test_every_file_is_the_same_code_without_its_docstrings() -> None:
     for file in sorted((ROOT / "astica_sync").rglob("*.py")):
