@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import unescape
 from html.parser import HTMLParser
@@ -135,6 +136,12 @@ def test_the_words_of_a_user_find_the_page_that_helps(site: Path) -> None:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    # The browser of other tests may be open in this process, and a thread can have one alone.
+    with ThreadPoolExecutor(1) as own:
+        own.submit(_search, site, program).result()
+
+
+def _search(site: Path, program: str) -> None:
     handler = partial(_QuietHandler, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
         threading.Thread(target=server.serve_forever, daemon=True).start()
