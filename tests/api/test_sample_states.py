@@ -30,7 +30,7 @@ def test_each_sample_has_its_files_its_hash_and_its_state(pushed_store: Path, sa
         twins = states["Can", ("Can/000.png",)]
         assert twins.paths == ("Can/000.png", "Can/twin.png") and twins.state == "on-service"
         bad = states["Can", ("Can/bad.png",)]
-        assert bad.state == "problem" and "PNG" in bad.reason and not bad.uid and bad.content == ""
+        assert bad.state == "problem" and "not an image" in bad.reason and not bad.uid and bad.content == ""
         gone = states["Bottle", ()]
         assert gone.state == "to-remove" and gone.sample_id and gone.file is None and len(gone.content) == 32
         theirs = states["Jar", ()]

@@ -359,7 +359,7 @@ def test_a_status_of_the_view_before_the_push_tells_what_it_is(shell: Shell, pus
     draw(pushed / "Can" / "after.png", 4242)
     assert shell("push", "--store", pushed).code == 0
     shown = " ".join(shell("status", "--offline", "--store", pushed).out.split())
-    assert "the last view does not show yet all that the service has confirmed" in shown, shown
+    assert "and 1 sample that the service has confirmed since" in shown and "in sync" in shown, shown
 
 
 def test_the_one_file_that_cannot_be_uploaded_is_named(shell: Shell, store: Path) -> None:
