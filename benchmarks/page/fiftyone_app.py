@@ -7,6 +7,7 @@ names a Python that has it, and the MongoDB that it needs:
 the folder ``fiftyone/db/bin`` of the environment.)
 """
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -123,7 +124,11 @@ def _tag_by_api(app: "subprocess.Popen[str]") -> float:
     assert app.stdin is not None and app.stdout is not None
     app.stdin.write(f"{TAGGED}\n")
     app.stdin.flush()
-    return float(app.stdout.readline())
+    for line in app.stdout:
+        # Its own warnings come on the same stream.
+        with contextlib.suppress(ValueError):
+            return float(line)
+    raise RuntimeError("FiftyOne has ended")
 
 
 def _environ(scratch: Path) -> dict[str, str]:
