@@ -9,7 +9,7 @@ from astica_sync.api.version_provenance import look_after_request
 from astica_sync.core.model import Observation
 from astica_sync.core.plan.plan import Plan
 from astica_sync.core.versions.match_unmanaged import find_likely
-from astica_sync.core.versions.pending_training import PENDING, Training
+from astica_sync.core.versions.pending_training import Training
 from astica_sync.core.versions.snapshot import freeze
 from astica_sync.core.versions.training_objections import find_objections
 from astica_sync.core.versions.version import Version
@@ -43,12 +43,6 @@ class TrainingOptions:
     on_message: Callable[[str], None]
     on_wait: Callable[[Training, float], None]
     early: bool = False
-
-
-def pending_training(session: Session) -> Training | None:
-    """The training that was requested and whose version has not appeared, according to the journal."""
-    fields = session.local.journal.get_meta(PENDING)
-    return None if fields is None else Training(**fields)
 
 
 def run_training(

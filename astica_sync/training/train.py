@@ -80,11 +80,11 @@ class Trainer:
 
     def pending(self) -> Training | None:
         """The training that was requested and whose version has not appeared, according to the journal."""
-        return self._read(PENDING)
+        return read_training(self.journal, PENDING)
 
     def unreported(self) -> tuple[Training, Version] | None:
         """A finished training that has not been reported to the user, and its version."""
-        training = self._read(UNREPORTED)
+        training = read_training(self.journal, UNREPORTED)
         if training is None:
             return None
         made = [
@@ -95,7 +95,7 @@ class Trainer:
     def mark_reported(self, snapshot: str) -> None:
         """Records that the version of this data has been reported."""
         with self.journal.commit():
-            training = self._read(UNREPORTED)
+            training = read_training(self.journal, UNREPORTED)
             if training is not None and training.snapshot == snapshot:
                 self.journal.set_meta(UNREPORTED, None)
 
@@ -236,13 +236,15 @@ class Trainer:
                 self.journal.set_meta(PENDING, None)
                 self.journal.set_meta(UNREPORTED, asdict(training))
 
-    def _read(self, key: str) -> Training | None:
-        fields = self.journal.get_meta(key)
-        return None if fields is None else Training(**fields)
-
     def _record(self, snapshot: str, outcome: Outcome | None, reason: str) -> None:
         now, run = self.clock.now(), self.journal.run
         self.journal.record([Event(now, run, "train", "", snapshot, "", None, str(outcome or "done"), reason)])
+
+
+def read_training(journal: Journal, key: str) -> Training | None:
+    """The training under a key of the journal: ``PENDING`` or ``UNREPORTED``."""
+    fields = journal.get_meta(key)
+    return None if fields is None else Training(**fields)
 
 
 def _same(one: Training | None, other: Training | None) -> bool:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ASTICA = (sys.executable, "-m", "astica_sync")
@@ -102,6 +103,21 @@ def run(command: Command) -> Cost:
     if code not in command.codes:
         raise RuntimeError(f"{command.arguments} ended with {code}: {done.stderr}")
     return Cost(wall, cpu, peak_mb)
+
+
+def start(command: Command, **streams: Any) -> "subprocess.Popen[str]":
+    """Starts a command that is measured from outside, in a session of its own. ``streams`` are those of ``Popen``; the
+    others are null devices."""
+    null = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    return subprocess.Popen(
+        [str(argument) for argument in command.arguments],
+        cwd=command.folder or ROOT,
+        env=environ_of(command),
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        **{**null, **streams},
+    )
 
 
 def environ_of(command: Command) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, environ_of, has, judge, run, skipped, take_turns
+from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, has, judge, run, skipped, start, take_turns
 from benchmarks.harness.store_trees import bind
 from benchmarks.local import store_status
 from benchmarks.push import upload_speed
@@ -87,15 +87,7 @@ def _back_up(photos: Path) -> None:
 def _server() -> Iterator[str]:
     """An S3 server in a process of its own, as rclone and the program have theirs."""
     command = Command([sys.executable, "-m", __name__, "serve"])
-    with subprocess.Popen(
-        [str(argument) for argument in command.arguments],
-        cwd=ROOT,
-        env=environ_of(command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    with start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
             yield process.stdout.readline().strip()

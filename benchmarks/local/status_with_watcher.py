@@ -1,14 +1,13 @@
 """The status of an unchanged store while a watcher is running, compared with git, which has no watcher here."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from benchmarks.harness.measure import ASTICA, Command, Figure, compare, environ_of, skipped
+from benchmarks.harness.measure import ASTICA, Command, Figure, compare, skipped, start
 from benchmarks.harness.store_trees import MODEL, URL, bind
 from benchmarks.local import store_status
 
@@ -63,9 +62,7 @@ def watcher(store: Path, box: RunningSandbox) -> Iterator[None]:
     state = store / ".astica-sync" / "watch.json"
     state.unlink(missing_ok=True)
     command = online(store, box, "watch", "--json")
-    with subprocess.Popen(
-        command.arguments, cwd=store, env=environ_of(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with start(command) as process:
         try:
             give_up = time.monotonic() + START_SECONDS
             while not (state.exists() and '"state": "idle"' in state.read_text()):

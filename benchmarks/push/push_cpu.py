@@ -4,11 +4,10 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
-from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, environ_of, value
+from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, start, value
 from benchmarks.harness.store_trees import bind
 from benchmarks.push import upload_speed
 
@@ -27,15 +26,7 @@ def figures(scratch: Path, full: bool, times: int) -> list[Figure]:
             "ASTICA_LIMIT_WINDOW": str(WINDOW),
         }
         push = Command([*ASTICA, "push", "--json", "--store", photos], ROOT, settings)
-        with subprocess.Popen(
-            [str(argument) for argument in push.arguments],
-            cwd=ROOT,
-            env=environ_of(push),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
+        with start(push) as process:
             try:
                 # The first minute includes the start, and a burst of a whole limit.
                 time.sleep(WINDOW)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astica_sync.sandbox.embedded import RunningSandbox, running
-from benchmarks.harness.measure import Figure, environ_of, run, value
+from benchmarks.harness.measure import Figure, run, start, value
 from benchmarks.harness.store_trees import MODEL, bind
 from benchmarks.local import store_status
 from benchmarks.local.status_with_watcher import online
@@ -40,20 +40,12 @@ def first_upload(store: Path, box: RunningSandbox) -> float:
     """Seconds from the start of a push until its first upload arrives. The push is then killed."""
     command = online(store, box, "push")
     began = time.monotonic()
-    with subprocess.Popen(
-        [str(argument) for argument in command.arguments],
-        cwd=store,
-        env=environ_of(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    with start(command, stderr=subprocess.PIPE) as process:
         try:
             while not (seen := box.requests_of("upload")):
                 if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
                     assert process.stderr is not None
-                    raise RuntimeError(f"no upload arrived: {process.stderr.read().decode(errors='replace')}")
+                    raise RuntimeError(f"no upload arrived: {process.stderr.read()}")
                 time.sleep(0.02)
             # The sandbox adds the monotonic clock to the wall clock at its start.
             return seen[0].time - (time.time() - time.monotonic()) - began

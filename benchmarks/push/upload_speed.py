@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, environ_of, judge, ratio_of, take_turns, value
+from benchmarks.harness.measure import ASTICA, ROOT, Command, Figure, judge, ratio_of, start, take_turns, value
 from benchmarks.harness.store_trees import bind
 from benchmarks.local import store_status
 
@@ -113,14 +113,7 @@ def sandbox(scratch: Path, latency: str) -> Iterator[tuple[str, Iterator[int]]]:
     """A sandbox in its own process, as a service would be; yields its address, and new models on demand."""
     with tempfile.TemporaryDirectory(dir=scratch) as data:
         command = Command([sys.executable, "-m", "benchmarks.push.upload_speed", "serve", data, latency])
-        with subprocess.Popen(
-            [str(argument) for argument in command.arguments],
-            cwd=ROOT,
-            env=environ_of(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None) as process:
             assert process.stdin is not None and process.stdout is not None
             questions, answers = process.stdin, process.stdout
 

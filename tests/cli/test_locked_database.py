@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.cli.render.live.database_locks import LONG_AFTER, NAMES, DatabaseLocks
+from astica_sync.cli.render.live.database_locks import LONG_AFTER, DatabaseLocks
 from astica_sync.cli.render.live.disk_probe import PROBE_EVERY, DiskProbe
 from astica_sync.local.db.journal import Journal
 from astica_sync.sqlite import Locked, open_database
@@ -64,7 +64,7 @@ def test_the_error_names_the_process(folder: Path, locker: "subprocess.Popen[str
     from astica_sync.local.db import journal
 
     with pytest.raises(Locked, match=rf"journal\.db is locked by process {locker.pid} \("):
-        open_database(folder.parent / ".astica-sync" / NAMES[0], journal.SCHEMA, busy_s=0.0, durable=True)
+        open_database(folder.parent / ".astica-sync" / "journal.db", journal.SCHEMA, busy_s=0.0, durable=True)
 
 
 def test_outside_of_a_store_nothing_is_locked(tmp_path: Path) -> None:

@@ -185,3 +185,29 @@ def test_an_undo_waits_for_the_service_to_show_the_removal_and_says_so(
     assert re.search(r"png: removed \d+ s ago; waiting until the service shows it", ran.err), ran.err
     assert "lost" not in ran.err
     assert on_service(sandbox, model_id) == in_store(pushed)
+
+
+def test_an_older_view_does_not_prove_that_an_image_was_sent_again(
+    shell: Shell, sandbox: RunningSandbox, pushed: Path, model_id: int
+) -> None:
+    """It was removed, put back and sent without an answer; a view that lags shows the copy that was removed."""
+    image, all_there, began = pushed / "Can" / "000.png", in_store(pushed), time.time()
+    data = image.read_bytes()
+    image.unlink()
+    assert shell("push", "--store", pushed).code == 0
+    image.write_bytes(data)
+    sandbox.clear_log()
+    sandbox.set_faults("upload=lost-before")
+    sending = shell.start("push", "--store", pushed)
+    wait_until(lambda: sandbox.requests_of("upload"))
+    sending.kill()
+    shell.finish(sending)
+    sandbox.set_faults()
+    sandbox.set_switches(view_lag=time.time() - began)
+    found = shell("status", "--json", "--store", pushed).json
+    assert found["remote"]["managed"] == all_there.total() and found["in_sync"] is False, found
+    assert [one["class"] for one in found["waiting"]] == ["Can"], found
+    sandbox.set_switches(view_lag=0.0)
+    shell.environ["ASTICA_QUARANTINE"] = "0"
+    assert shell("push", "--json", "--store", pushed).json["in_sync"] is True
+    assert on_service(sandbox, model_id) == all_there

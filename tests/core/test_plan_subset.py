@@ -1,13 +1,15 @@
 """Plans made of a plan: what a round leaves out takes with it the removals that depend on it."""
 
-from astica_sync.core.plan.decision_table import RemovalReason
-from astica_sync.core.plan.plan import Adopt, Plan, RemoveClass, RemoveSample, Upload
+from astica_sync.core.plan.decision_table import CONFIRMED, OUTCOME_UNKNOWN, RemovalReason
+from astica_sync.core.plan.plan import Adopt, ClassCount, Plan, RemoveClass, RemoveSample, Upload, Waiting
 from astica_sync.core.plan.plan_subset import (
     after_uploads,
     first_upload_only,
     left_out,
+    sent_since_view,
     with_confirmed_places,
     with_confirmed_removals,
+    with_sent_as_managed,
     with_uploads,
     without_lost,
     without_repeats,
@@ -97,3 +99,16 @@ def test_an_answer_about_some_samples_confirms_the_removal_of_these_alone() -> N
     named = {PLAN.removed[0].sample_id, PLAN.removed[-1].sample_id}
     confirmed = with_confirmed_removals(PLAN, named)
     assert {one.sample_id for one in confirmed.removed if one.confirmed} == named
+
+
+def test_what_was_confirmed_after_the_view_counts_as_managed_and_nothing_else_does() -> None:
+    """A view asked for at 100, a quarantine of 60 s: a wait until 159 is about a sample that was sent before it."""
+    sent = [Waiting("a", "New", CONFIRMED, 160.0), Waiting("b", "Old", CONFIRMED, 200.0)]
+    others = [Waiting("c", "New", CONFIRMED, 159.0), Waiting("d", "New", OUTCOME_UNKNOWN, 200.0)]
+    counts = {"New": ClassCount(local=5, managed=2, wait=3), "Old": ClassCount(local=1, wait=1)}
+    plan = Plan(waiting=(sent[0], *others, sent[1]), classes=counts)
+    assert sent_since_view(plan, 100.0, 60.0) == sent
+    found = with_sent_as_managed(plan, sent)
+    assert found.waiting == tuple(others)
+    assert found.classes == {"New": ClassCount(local=5, managed=3, wait=2), "Old": ClassCount(local=1, managed=1)}
+    assert with_sent_as_managed(plan, []) == plan

@@ -7,7 +7,7 @@ from astica_sync.api.reports.data_frame import data_frame
 from astica_sync.api.reports.html_table import Cell, html_table, notebook_html, paragraph
 from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.evaluate import Evaluation
-from astica_sync.training.evaluation.metrics import ClassMetrics, VersionMetrics
+from astica_sync.training.evaluation.metrics import VersionMetrics
 from astica_sync.training.version_history import MADE_ELSEWHERE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class EvaluationReport(Evaluation):
             ConfigError: pandas is not installed.
         """
         rows = (
-            (metrics.version, one.title, one.images, *_scores(one))
+            (metrics.version, one.title, one.images, *one.scores)
             for metrics in self.measured
             for one in metrics.classes
         )
@@ -104,11 +104,6 @@ class EvaluationReport(Evaluation):
             parts.append(paragraph(f"{MADE_ELSEWHERE.capitalize()}."))
         parts += [paragraph(f"{one.version} is not run: {one.reason}") for one in self.refused]
         return notebook_html(*parts)
-
-
-def _scores(one: ClassMetrics) -> tuple[float | None, float | None, float | None]:
-    """Precision, recall and F1; None where nothing was measured."""
-    return (one.precision, one.recall, one.f1) if one.images else (None, None, None)
 
 
 def _row(one: VersionMetrics) -> tuple[Cell, ...]:

@@ -4,7 +4,9 @@ import re
 
 from astica_sync.core.model import Problem
 
-IMAGES = frozenset([".png", ".jpg", ".jpeg", ".heic", ".heif", ".avif", ".webp", ".gif", ".bmp", ".tif", ".tiff"])
+_IMAGE_ENDINGS = frozenset(
+    [".png", ".jpg", ".jpeg", ".heic", ".heif", ".avif", ".webp", ".gif", ".bmp", ".tif", ".tiff"]
+)
 _MISPLACED = "not in a class folder; move it into one, "
 _TEXT = re.compile(r"(text file|web page): the service accepts .*; convert it, ")
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
@@ -16,7 +18,7 @@ def advise(problem: Problem) -> str:
     another folder."""
     found = _ENDING.search(problem.path)
     ending = "" if found is None else found[0]
-    named_as_image = ending.lower() in IMAGES
+    named_as_image = ending.lower() in _IMAGE_ENDINGS
     rule = f" (a line *{ending} leaves out all such files)" if ending and not named_as_image else ""
     if text := _TEXT.match(problem.reason):
         if named_as_image:

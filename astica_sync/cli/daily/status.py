@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import click
 
-from astica_sync.api.states.sent_since_view import count_sent_since
 from astica_sync.cli.exit_codes import DIFFERENCES, DONE
 from astica_sync.cli.known_rejections import note_rejections
 from astica_sync.cli.open_store import (
@@ -37,6 +36,7 @@ from astica_sync.cli.render.text import duration, json_line, json_name, number, 
 from astica_sync.cli.render.watch_status_output import state_word, suspended_text
 from astica_sync.cli.watch.pause_file import pause_text, paused_at
 from astica_sync.clock import local_time
+from astica_sync.core.plan.plan_subset import sent_since_view, with_sent_as_managed
 from astica_sync.core.versions.snapshot import SnapshotSample
 from astica_sync.core.watch.watch_status import WatchState
 from astica_sync.errors import AsticaSyncError, StoreChanged
@@ -87,7 +87,9 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
         found = find_status(opened.session, offline=offline, quick=True)
         sent_since = 0
         if offline:
-            found, sent_since = count_sent_since(found, opened.session.policy.quarantine)
+            quarantine = opened.session.policy.quarantine
+            sent = sent_since_view(found.plan, found.observation.asked_at, quarantine)
+            found, sent_since = replace(found, plan=with_sent_as_managed(found.plan, sent)), len(sent)
         status = check_samples(opened.session, found, CHECK_SECONDS)
         note_rejections(opened.session.local.index, found.plan, status)
         status = replace(status, problems=name_cut_off(opened.session.local.fs, opened.layout.root, status.problems))

@@ -165,10 +165,7 @@ def _version_data(one: VersionMetrics, precision: float) -> dict[str, Any]:
             {
                 "class": entry.title,
                 "images": entry.images,
-                # Of a class without held-out images nothing was measured.
-                "precision": entry.precision if entry.images else None,
-                "recall": entry.recall if entry.images else None,
-                "f1": entry.f1 if entry.images else None,
+                **dict(zip(("precision", "recall", "f1"), entry.scores, strict=True)),
                 "curve": _curve_data(one, entry),
             }
             for entry in one.classes

@@ -12,7 +12,7 @@ from astica_sync.core.evaluation.paired_difference import wilson_interval
 from astica_sync.core.evaluation.percent_text import percent
 from astica_sync.training.evaluation.comparison import Comparison
 from astica_sync.training.evaluation.evaluate import Evaluation
-from astica_sync.training.evaluation.metrics import ClassMetrics, Prediction, VersionMetrics
+from astica_sync.training.evaluation.metrics import Prediction, VersionMetrics
 from astica_sync.training.version_history import MADE_ELSEWHERE, VersionSummary
 
 MOST_LINES = 10
@@ -220,8 +220,8 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
         lines.append(f"  {count} an answer without a class, which counts as wrong")
     if failed:
         lines.append(f"  not counted: {number(failed, 'image')} without an answer")
-    rows = [("class", "images", "precision", "recall", "F1")]
-    rows += [(safe(entry.title), f"{entry.images:,}", *_scores(entry)) for entry in one.classes]
+    rows: list[tuple[str, ...]] = [("class", "images", "precision", "recall", "F1")]
+    rows += [(safe(entry.title), f"{entry.images:,}", *map(_score, entry.scores)) for entry in one.classes]
     lines += [f"  {line}" for line in table(rows, right=(1, 2, 3, 4), room=room)]
     mistakes = one.mistakes
     if mistakes:
@@ -241,11 +241,8 @@ def _version_lines(one: VersionMetrics, failed: int, summary: VersionSummary | N
     return lines
 
 
-def _scores(entry: ClassMetrics) -> tuple[str, str, str]:
-    """Precision, recall and F1; dashes for a class without held-out images, of which nothing was measured."""
-    if not entry.images:
-        return "-", "-", "-"
-    return percent(entry.precision), percent(entry.recall), percent(entry.f1)
+def _score(score: float | None) -> str:
+    return "-" if score is None else percent(score)
 
 
 def _confidence(answer: Prediction) -> str:

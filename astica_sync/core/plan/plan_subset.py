@@ -1,9 +1,11 @@
 """Plans made of a plan: what a round leaves out is another plan, made by one of these functions."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
-from astica_sync.core.plan.plan import Plan, RemoveSample, Upload
+from astica_sync.core.plan.decision_table import CONFIRMED
+from astica_sync.core.plan.plan import Plan, RemoveSample, Upload, Waiting
 from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
 
 
@@ -54,6 +56,22 @@ def with_confirmed_removals(plan: Plan, allowed: Container[int] | None = None) -
         removals=tuple(map(mark, plan.removals)),
         class_removals=tuple(replace(entry, samples=tuple(map(mark, entry.samples))) for entry in plan.class_removals),
     )
+
+
+def sent_since_view(plan: Plan, asked_at: float, quarantine: float) -> list[Waiting]:
+    """The samples that were sent after the view was asked for (``asked_at``), and that the service has confirmed. A
+    view that was asked for later and lacks one lags behind: such a sample is not among them."""
+    # The wait of a confirmed sample ends a quarantine after it was sent.
+    return [one for one in plan.waiting if one.reason == CONFIRMED and one.until - quarantine >= asked_at]
+
+
+def with_sent_as_managed(plan: Plan, sent: Collection[Waiting]) -> Plan:
+    """With these samples counted as managed ones on the service: they wait for nothing but a view."""
+    uids, classes = {one.uid for one in sent}, dict(plan.classes)
+    for title, number in Counter(one.class_title for one in sent).items():
+        count = classes[title]
+        classes[title] = replace(count, managed=count.managed + number, wait=count.wait - number)
+    return replace(plan, waiting=tuple(one for one in plan.waiting if one.uid not in uids), classes=classes)
 
 
 def first_upload_only(plan: Plan) -> Plan:

@@ -8,13 +8,14 @@ from starlette.responses import JSONResponse, Response
 
 from astica_sync.api import Store
 from astica_sync.api.push_as_version import followed_version
-from astica_sync.api.run_training import pending_training
+from astica_sync.core.versions.pending_training import PENDING
 from astica_sync.core.versions.snapshot import ManagedSample, SnapshotSample, diff
 from astica_sync.errors import AsticaSyncError
 from astica_sync.page.gallery.gallery_view import HELD_OUT, STORE, in_split
 from astica_sync.page.page_state import Page, text
 from astica_sync.page.request_response import answer_error
 from astica_sync.page.versions.stored_answers import Confusion, make_confusion
+from astica_sync.training.train import read_training
 from astica_sync.training.version_history import VersionHistory, VersionSummary
 
 MOST_SHOWN = 500
@@ -27,7 +28,7 @@ async def get_versions(request: Request) -> Response:
     history = page.version_history()
     summaries = await asyncio.to_thread(history.summaries)
     follows, pending = await page.run_job(
-        lambda opened: (followed_version(opened.session), pending_training(opened.session))
+        lambda opened: (followed_version(opened.session), read_training(opened.session.local.journal, PENDING))
     )
     return JSONResponse(
         {

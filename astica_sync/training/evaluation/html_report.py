@@ -133,7 +133,6 @@ def _left_out(evaluation: Evaluation) -> Iterator[str]:
 def _classes(metrics: VersionMetrics) -> Iterator[str]:
     yield "<div class='wide'><table><thead><tr><th>class<th>images<th>precision<th>recall<th>F1</tr></thead><tbody>\n"
     for one in metrics.classes:
-        # Of a class without held-out images nothing was measured.
-        scores = [percent(score) if one.images else "-" for score in (one.precision, one.recall, one.f1)]
+        scores = ["-" if score is None else percent(score) for score in one.scores]
         yield f"<tr><td>{_name(one.title)}<td>{one.images:,}<td>{'<td>'.join(scores)}</tr>\n"
     yield "</tbody></table></div>\n"

@@ -40,6 +40,11 @@ class ClassMetrics:
     f1: float
     images: int
 
+    @property
+    def scores(self) -> "tuple[float, float, float] | tuple[None, None, None]":
+        """Precision, recall and F1; None where the class has no held-out images, so that nothing was measured."""
+        return (self.precision, self.recall, self.f1) if self.images else (None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astica_sync.cli.render.text import countdown, safe
-from astica_sync.local.layout import STATE_DIR
+from astica_sync.errors import StoreError
+from astica_sync.local.layout import find_store
 from astica_sync.system.processes.lock_holder import find_lock_holders, name_process
 
 LONG_AFTER = 1.0
 """A usual write to a database takes less, in seconds."""
-NAMES = ("journal.db", "index.db")
 
 
 class DatabaseLocks:
@@ -25,13 +25,11 @@ class DatabaseLocks:
         """Looks which of them another process has locked now."""
         now, before = self._ticks(), self._since
         try:
-            places = [self._folder.absolute(), *self._folder.absolute().parents]
-        except OSError:
-            # The current folder was deleted.
+            layout = find_store(self._folder)
+        except StoreError:
             return
-        root = next((place for place in places if (place / STATE_DIR).is_dir()), None)
-        files = () if root is None else (root / STATE_DIR / name for name in NAMES)
-        self._since = {one: before.get(one, now) for one in find_lock_holders(files)}
+        holders = find_lock_holders((layout.journal_db, layout.index_db))
+        self._since = {one: before.get(one, now) for one in holders}
 
     def text(self) -> str:
         """Which one has been locked for long, by which process; "" where none is."""

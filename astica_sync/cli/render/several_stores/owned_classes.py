@@ -1,5 +1,6 @@
 """What is shown where several stores divide the classes of a model: the setting ``owns``."""
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ _TITLE_WIDTH = 60
 
 def named(titles: Collection[str]) -> str:
     """Class titles, the first of them where they are many."""
-    shown = [_shown(title) for title, _ in zip(titles, range(MOST_TITLES), strict=False)]
+    shown = list(map(_shown, itertools.islice(titles, MOST_TITLES)))
     more = len(titles) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
