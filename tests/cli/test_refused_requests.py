@@ -72,7 +72,7 @@ def test_a_push_says_what_to_set_where_the_limit_is_lower(
     assert [one["text"].partition(", the last one at ")[0] for one in notes] == [
         f"the service refused {number(refused, 'request')} because of its rate limit"
     ]
-    assert f"export ASTICA_LIMIT={named[1]}\n" in notes[0]["hint"]
+    assert f"export ASTICA_LIMIT={named[1]} (where another program" in notes[0]["hint"]
     record = shell.home / "state" / "astica-sync" / "refusals.json"
     assert sandbox.key not in record.read_text()
     shell.environ["ASTICA_LIMIT"] = named[1]
