@@ -1,11 +1,12 @@
 """Plans made of a plan: what a round leaves out takes with it the removals that depend on it."""
 
 from astica_sync.core.plan.decision_table import CONFIRMED, OUTCOME_UNKNOWN, RemovalReason
-from astica_sync.core.plan.plan import Adopt, ClassCount, Plan, RemoveClass, RemoveSample, Upload, Waiting
+from astica_sync.core.plan.plan import Adopt, ClassCount, Conversion, Plan, RemoveClass, RemoveSample, Upload, Waiting
 from astica_sync.core.plan.plan_subset import (
     after_uploads,
     first_upload_only,
     left_out,
+    marks_to_forget,
     sent_since_view,
     with_confirmed_places,
     with_confirmed_removals,
@@ -70,6 +71,15 @@ def test_a_sample_leaves_its_old_place_only_when_its_new_one_is_confirmed() -> N
     assert part.removals == (removal(2, MOVED), removal(3, ABSENT))
     assert part.class_removals == (OTHER_CLASS,)
     assert with_confirmed_places(PLAN, {upload(1).uid, upload(2).uid}) == PLAN
+
+
+def test_the_old_mark_of_an_image_stays_while_its_sample_is_not_adopted_under_the_new_one() -> None:
+    old, other, new = removal(1, ABSENT).uid, removal(2, ABSENT).uid, upload(1).uid
+    adopted = Plan(adopts=(Adopt(new, "Can", "Can/a.png", 7),), forgets=(old, other, "forged"))
+    assert marks_to_forget(adopted, {("Can", "Can/b.png"), ("can", "Can/a.png")}) == adopted.forgets
+    assert marks_to_forget(adopted, {("Can", "Can/a.png")}) == (other, "forged")
+    converted = Plan(conversions=(Conversion(new, "Can", "Can/a.png"),), forgets=(old, other))
+    assert marks_to_forget(converted, ()) == (other,)
 
 
 def test_the_first_upload_and_what_follows_it_are_the_whole_plan() -> None:

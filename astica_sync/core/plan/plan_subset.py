@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
+from astica_sync.core.model import content_of, is_uid
 from astica_sync.core.plan.decision_table import CONFIRMED
 from astica_sync.core.plan.plan import Plan, RemoveSample, Upload, Waiting
 from astica_sync.core.plan.upload_before_removal import uploads_before, uploads_by_content
@@ -72,6 +73,18 @@ def with_sent_as_managed(plan: Plan, sent: Collection[Waiting]) -> Plan:
         count = classes[title]
         classes[title] = replace(count, managed=count.managed + number, wait=count.wait - number)
     return replace(plan, waiting=tuple(one for one in plan.waiting if one.uid not in uids), classes=classes)
+
+
+def marks_to_forget(plan: Plan, failed: Container[tuple[str, str]]) -> tuple[str, ...]:
+    """The plan's forgets without those whose sample may be the one that is to be adopted for the same image in a class
+    of almost the same name: until that is marked, the old mark alone says that this store has sent it.
+
+    Args:
+        failed: class titles and paths of the adoptions that failed.
+    """
+    unsettled = {content_of(one.uid) for one in plan.conversions}
+    unsettled |= {content_of(one.uid) for one in plan.adopts if (one.class_title, one.path) in failed}
+    return tuple(uid for uid in plan.forgets if not (is_uid(uid) and content_of(uid) in unsettled))
 
 
 def first_upload_only(plan: Plan) -> Plan:

@@ -4,7 +4,7 @@ The journal is written before each request and after each answer.
 """
 
 from astica_sync.core.plan.plan import Plan
-from astica_sync.core.plan.plan_subset import with_confirmed_places
+from astica_sync.core.plan.plan_subset import marks_to_forget, with_confirmed_places
 from astica_sync.sync.apply.adoption import adopt_samples, forget_marks, give_up_samples
 from astica_sync.sync.apply.circuit_breaker import CircuitBreaker
 from astica_sync.sync.apply.class_removal import remove_classes
@@ -42,7 +42,8 @@ def apply_plan(session: Session, plan: Plan, *, removals: bool, breaker: Circuit
 
     result = convert_images(local, runtime.clock, plan.conversions, from_backup=from_backup)
     result.include(adopt_samples(local, runtime.clock, plan.adopts, from_backup=from_backup))
-    forget_marks(local.journal, plan.forgets)
+    failed = {(one.class_title, one.path) for one in result.failed}
+    forget_marks(local.journal, marks_to_forget(plan, failed))
     if removals:
         give_up_samples(local.journal, runtime.clock, plan.given_up)
         result.given_up += plan.given_up

@@ -134,6 +134,10 @@ APPLY_MUTANTS = (
         "the old place goes before the new one is confirmed",
         replace("astica_sync.core.plan.plan_subset:with_confirmed_places", lambda plan, confirmed: plan),
     ),
+    mutant(
+        "the old mark goes before the sample is adopted under the new one",
+        replace("astica_sync.core.plan.plan_subset:marks_to_forget", lambda plan, failed: plan.forgets),
+    ),
     mutant("consent is kept for other samples", replace(ROUND + "is_agreed", lambda named, agreed: bool(agreed))),
     mutant("class_remove without a view of its moment", ANY_CLASS),
     mutant(
