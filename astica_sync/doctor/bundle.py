@@ -21,7 +21,7 @@ from astica_sync.config import AS_TRAIN_URL, KEY_VARIABLE, KEYRING, SETTINGS, fi
 from astica_sync.core.plan.decision_table import RemovalReason
 from astica_sync.core.watch.watch_status import WatchStatus
 from astica_sync.doctor.check_budget import LAST_REFUSED
-from astica_sync.doctor.check_settings import LAST_REFUSED_KEY
+from astica_sync.doctor.check_settings import ALL_CLASSES, LAST_REFUSED_KEY
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.read_database import read_database
 from astica_sync.doctor.redaction import Redactor
@@ -62,7 +62,14 @@ PUBLIC: Mapping[str, frozenset[str]] = {
     "watcher": frozenset(["state", "since", "last in sync"]),
 }
 """For each section the facts whose text has no name in it: times, states and formats."""
-ADDRESSES = frozenset(["train_url", "detect_url", "budget"])
+PUBLIC_VALUES = frozenset(
+    {
+        *("limit", "limit_window", "budget_share", "budget_pool", "quarantine", "settle", "observe_every"),
+        *("max_remove", "max_remove_class", "min_remove", "class_remove"),
+        *("convert", "max_side", "quality", "background", "frame", "metadata"),
+    }
+)
+"""Settings whose values are numbers and words of the program. The others are addresses and class titles."""
 PUBLIC_SOURCES = frozenset(
     ["default", "the command line", AS_TRAIN_URL, *(one.variable for one in SETTINGS if one.variable)]
 )
@@ -145,11 +152,13 @@ def _public_setting(name: str, fact: str, redactor: Redactor) -> str:
     """``VALUE (SOURCE)``, or ``from SOURCE`` of the key."""
     if name in ("key", LAST_REFUSED_KEY):
         return fact if fact in KEY_SOURCES else "from a file"
-    value, _, source = fact.rpartition(" (")
-    source = source.removesuffix(")")
+    # No public value has a parenthesis in it, and a path, which comes last, may have any number.
+    value, found, source = fact.partition(" (")
+    value, source = (value, source.removesuffix(")")) if found else ("", fact)
     if source not in PUBLIC_SOURCES:
         source = STORE_SOURCE if Path(source).name == SETTINGS_FILE else USER_SOURCE
-    return f"{value if name not in ADDRESSES or not value else _public_word(value, redactor)} ({source})"
+    is_public = name in PUBLIC_VALUES or value in ("", ALL_CLASSES)
+    return f"{value if is_public else _public_word(value, redactor)} ({source})"
 
 
 def _public_word(text: str, redactor: Redactor) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,6 +33,9 @@ BAD_KEY = "bad_key"
 """The kind of the error of a refused key."""
 LAST_REFUSED_KEY = "last refused key"
 """Where it came from; it may be another than the one of now."""
+ALL_CLASSES = "all classes"
+MOST_TITLES, MOST_LETTERS = 10, 60
+"""So many class titles of a setting are shown, and so much of each."""
 
 
 def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section:
@@ -42,7 +45,7 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
         settings = settings_for(layout, offline=True)
         for setting in SETTINGS:
             value, source = getattr(settings, setting.name), settings.sources[setting.name]
-            section.facts[setting.name] = f"{value} ({source})"
+            section.facts[setting.name] = f"{_titles_text(value) if isinstance(value, tuple) else value} ({source})"
         written_in = Path(settings.sources["budget"])
         secret = isinstance(settings.budget, SecretAddress) and settings.budget.reveal() != str(settings.budget)
         if secret and written_in.is_file() and written_in.stat().st_mode & 0o077:
@@ -79,6 +82,15 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
                     f"if you want that, allow it once: astica-sync trust --store {quote_path(str(layout.root))}",
                 )
     return section
+
+
+def _titles_text(titles: Sequence[str]) -> str:
+    """Class titles, the first of them where they are many or long: a store from elsewhere may name any."""
+    if not titles:
+        return ALL_CLASSES
+    shown = [one if len(one) <= MOST_LETTERS else f"{one[: MOST_LETTERS - 1]}…" for one in titles[:MOST_TITLES]]
+    more = f" and {len(titles) - MOST_TITLES:,} more" if len(titles) > MOST_TITLES else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def _check_refused(section: Section, layout: Layout | None, key: Secret, source: str) -> None:

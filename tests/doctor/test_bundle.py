@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astica_sync.config import SETTINGS, _checked, find_key
-from astica_sync.doctor.bundle import PUBLIC, make_bundle
+from astica_sync.config import SETTINGS, Setting, _checked, find_key
+from astica_sync.doctor.bundle import PUBLIC, PUBLIC_VALUES, make_bundle
 from astica_sync.doctor.check_budget import number_to_set
 from astica_sync.doctor.check_store import WRITER
 from astica_sync.doctor.redaction import Redactor
@@ -177,6 +177,39 @@ def test_a_relative_mirror_is_recorded_whole_and_is_not_in_the_bundle(
         parts = parts_of((tmp_path / "report.zip").read_bytes())
         assert CANARY not in str(parts)
         assert json.loads(parts["doctor.json"])["store"]["mirror"].startswith("<")
+
+
+def test_class_titles_and_the_address_of_a_cluster_in_settings_are_not_in_the_bundle(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    (store / "astica-sync.toml").write_text(f'owns = ["Can", "{CANARY}-box (new)"]\n')
+    shell.environ["ASTICA_EXECUTOR"] = f"dask://{CANARY}.example.org:8786"
+    shell("doctor", "--store", store, "--bundle", tmp_path / "report.zip")
+    parts = parts_of((tmp_path / "report.zip").read_bytes())
+    assert CANARY not in "".join(parts.values())
+    settings = json.loads(parts["doctor.json"])["settings"]
+    assert settings["owns"] == "<left out> (<store>/astica-sync.toml)"
+    assert settings["executor"] == "<ASTICA_EXECUTOR> (ASTICA_EXECUTOR)"
+
+
+def test_no_part_of_the_path_of_settings_is_in_the_bundle_however_it_is_spelled(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    place = store.rename(store.with_name(f"{CANARY} (of anna) (2026)"))
+    (place / "astica-sync.toml").write_text('limit = 20\nquarantine = 90\ntrain_url = "https://train.astica.ai"\n')
+    shell("doctor", "--store", place, "--bundle", tmp_path / "report.zip")
+    parts = parts_of((tmp_path / "report.zip").read_bytes())
+    assert CANARY not in "".join(parts.values()) and "anna" not in "".join(parts.values())
+    settings = json.loads(parts["doctor.json"])["settings"]
+    assert (settings["limit"], settings["max_side"]) == ("20 (<store>/astica-sync.toml)", "0 (default)")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda one: one.name)
+def test_a_setting_whose_value_is_in_the_bundle_takes_no_text_of_the_user(setting: Setting) -> None:
+    if setting.name in PUBLIC_VALUES:
+        for value in (CANARY, [CANARY], {CANARY: CANARY}, f"5 {CANARY}"):
+            with pytest.raises(ValueError):
+                setting.parse(value)
 
 
 def test_a_bundle_is_no_file_of_the_store(shell: Shell, store: Path) -> None:
