@@ -5,11 +5,12 @@ Credentials come from the environment of each provider and are never stored.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, unquote
 
 from astica_sync.errors import ConfigError
 
@@ -32,6 +33,11 @@ RETRY_S = 180.0
 _AZURE = re.compile(r"(az|azure|abfs|abfss|adl)://", re.IGNORECASE)
 _ANSWER = re.compile(r"<\?xml.*")
 _SENTENCE = re.compile(r"<Message>([^<]*)</Message>")
+_SECRET_VARIABLE = re.compile(r"(AWS|AZURE|GOOGLE)_.*(SECRET|TOKEN|KEY|SAS|PASSWORD|CONNECTION_STRING)")
+_NO_SECRET = frozenset(("AWS_ACCESS_KEY_ID",))
+_SECRET_PART = re.compile(r"((?:\bsig|signature|token)=|\bbearer\s+)[^\s&\"'<>]+", re.IGNORECASE)
+"""The signature of a shared address of Azure, which is as good as a password, and passwords for an hour."""
+_SHORTEST_SECRET = 6
 _TOOK = re.compile(r" in \d+(\.\d+)?(ns|µs|ms|s)\b|, after \d+ retries, max_retries: \d+, retry_timeout: \S+")
 
 
@@ -95,10 +101,25 @@ def tag_of(about: Mapping[str, Any]) -> str | None:
 
 def shown_error(error: Exception) -> str:
     """The first line of an error of obstore, which may go on with the whole answer, and without how long it took: the
-    same error has the same text."""
+    same error has the same text. A server may repeat what it was sent, so what is a credential is taken out."""
     text = " ".join(str(error).split("\n\nDebug source", 1)[0].split())
     if _MACHINE_CREDENTIALS in text:
         return f"no credentials are in the environment, and this machine has none (at http://{_MACHINE_CREDENTIALS})"
     # The answer of S3 and of its like, of which the sentence in it is for people.
     text = _ANSWER.sub(lambda found: said[1] if (said := _SENTENCE.search(found[0])) else "", text)
-    return _TOOK.sub("", text)[:400]
+    for secret in sorted(set(_secrets(os.environ)), key=len, reverse=True):
+        text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
+    return _TOOK.sub("", _SECRET_PART.sub(r"\1…", text))[:400]
+
+
+def _secrets(environ: Mapping[str, str]) -> Iterator[str]:
+    """The credentials for buckets in the environment, as they are and as they stand in an address."""
+    for name, value in environ.items():
+        if not _SECRET_VARIABLE.fullmatch(name) or name in _NO_SECRET:
+            continue
+        parts = [value]
+        if name == "AZURE_STORAGE_CONNECTION_STRING":
+            fields = (part.strip().partition("=") for part in value.split(";"))
+            parts = [found for field, _, found in fields if field.lower() in ("accountkey", "sharedaccesssignature")]
+        for part in parts:
+            yield from (one for one in (part, unquote(part), quote(part, safe="")) if len(one) >= _SHORTEST_SECRET)

@@ -500,6 +500,13 @@ def test_label_studio(source: Path, root: Path, name: str, value: Any, found: di
         ({"annotations": [None, 3, {"image_id": [1], "category_id": {}}]}, {}),
         ({"images": [{"id": 1, "file_name": "../0.png"}, {"id": 2}, 7]}, {}),
         ({"categories": [{"id": 5}, {"id": 6, "name": "Bottle"}]}, {"Bottle": ["1.png"]}),
+        # Two files that were put together, each with its own numbers.
+        ({"images": [{"id": 1, "file_name": "0.png"}, {"id": 1, "file_name": "2.png"}]}, {}),
+        (
+            {"categories": [{"id": 5, "name": "Can"}, {"id": 6, "name": "Bottle"}, {"id": 5, "name": "Cup"}]},
+            {"Bottle": ["1.png"]},
+        ),
+        ({"images": [{"id": number, "file_name": f"{number - 1}.png"} for number in (1, 1, 2)]}, BOTH),
     ],
 )
 def test_coco(source: Path, root: Path, change: dict[str, Any], found: dict[str, list[str]]) -> None:
@@ -512,6 +519,14 @@ def test_coco(source: Path, root: Path, change: dict[str, Any], found: dict[str,
     (source / "instances_train.json").write_text(json.dumps(value))
     plain_import(source, root, layout="coco")
     assert titles(root) == found
+
+
+def test_an_image_in_two_parts_is_not_trained_on(source: Path, root: Path, tmp_path: Path) -> None:
+    lines = ["path,label,split", "images/0.png,Can,train", "images/0.png,Can,test", "images/1.png,Bottle,train"]
+    (source / "labels.csv").write_text("\n".join(lines))
+    held_out = tmp_path / "held-out"
+    plain_import(source, root, held_out=held_out)
+    assert (titles(root), titles(held_out)) == ({"Bottle": ["1.png"]}, {"Can": ["0.png"]})
 
 
 def test_roboflow_columns(source: Path, root: Path) -> None:

@@ -167,6 +167,16 @@ def test_another_store_in_place_of_the_folder_gets_no_files(shell: Shell, change
     assert in_store(changed) == before and files_below(aside(changed)) == {}
 
 
+def test_another_store_below_the_folder_gets_no_files(shell: Shell, changed: Path) -> None:
+    (aside(changed) / "Can/.astica-sync").mkdir(parents=True)
+    before = (changed / "Can/000.png").read_bytes()
+    ran = shell(*OVERWRITTEN, "--store", changed)
+    assert ran.code == 3 and f"{aside(changed)}/Can, where it would go, is a store" in ran.err, ran
+    assert (changed / "Can/000.png").read_bytes() == before
+    # What has another place is brought back all the same.
+    assert files_below(aside(changed)).keys() == {"Glass/000.png"}
+
+
 def test_links_and_folders_at_the_path_are_not_moved(shell: Shell, changed: Path, tmp_path: Path) -> None:
     (changed / "Can/000.png").unlink()
     (changed / "Can/000.png").mkdir()

@@ -15,7 +15,7 @@ from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.backup.restore import refuse_store
 from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone, move_same
 from astica_sync.local.filesystem import FileSystem
-from astica_sync.local.layout import Layout
+from astica_sync.local.layout import STATE_DIR, Layout
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.local.target_folder import check_target_folder
 from astica_sync.shell_quote import quote_path
@@ -79,7 +79,7 @@ class AsideFolder:
                     problems.append(Problem(entry.path, reason))
                     continue
                 place = self._free(entry.path)
-                if reason := self._move((entry.path, place), store, aside):
+                if reason := self._store_above(place) or self._move((entry.path, place), store, aside):
                     problems.append(Problem(entry.path, f"another file is at this path: {reason}"))
                 else:
                     self._moved[entry.path] = place
@@ -118,6 +118,14 @@ class AsideFolder:
         target.note_changed(_above(wanted))
         source.trim()
         target.trim()
+        return ""
+
+    def _store_above(self, path: str) -> str:
+        """Why the file does not go to this place: a folder above it is a store, of which it would become a sample; ""
+        where none is."""
+        for folder in Path(path).parents:
+            if folder != Path() and os.path.lexists(self.path / folder / STATE_DIR):
+                return f"{self.path / folder}, where it would go, is a store: move that away, then run the command again"
         return ""
 
     def _free(self, path: str) -> str:

@@ -1,7 +1,7 @@
 """COCO: a JSON file with ``images``, ``annotations`` and ``categories``. The categories of an image are its labels."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from astica_sync.core.exchange.dataset_row import Part, Row, label_text, part_at_start, part_of
@@ -39,11 +39,16 @@ def _files(listing: Listing) -> list[tuple[SourceFile, dict[str, Any]]]:
 
 
 def _rows(listing: Listing, entry: SourceFile, value: dict[str, Any]) -> Iterator[Row]:
-    names = {one.get("id"): label_text(one.get("name")) for one in _objects(value, "categories")}
+    # Files that were put together from others may have a number twice: then nothing tells what it stands for.
+    names, unclear = _by_number((one["id"], label_text(one.get("name"))) for one in _objects(value, "categories"))
+    _, twice = _by_number((one["id"], str(one.get("file_name"))) for one in _objects(value, "images"))
     labels: dict[object, list[str]] = defaultdict(list)
+    faults: dict[object, str] = {number: "its number is that of another image as well" for number in twice}
     for one in _objects(value, "annotations"):
-        number = one.get("category_id")
-        labels[_key(one.get("image_id"))].append(names.get(_key(number), label_text(number)))
+        number, image = _key(one.get("category_id")), _key(one.get("image_id"))
+        labels[image].append(names.get(number, label_text(one.get("category_id"))))
+        if number in unclear:
+            faults.setdefault(image, f"its label is category {label_text(number)[:40]}, of which there are several")
     folder = folder_of(entry.path)
     part = _part(entry.path)
     for image in _objects(value, "images"):
@@ -52,8 +57,18 @@ def _rows(listing: Listing, entry: SourceFile, value: dict[str, Any]) -> Iterato
             yield Row(f"{entry.path}, image {image.get('id')}", (), fault="it names no file")
             continue
         path, fault = listing.resolve(given, folder)
-        own = tuple(dict.fromkeys(labels.get(_key(image.get("id")), ())))
-        yield Row(path, own, part, fault=fault)
+        own = tuple(dict.fromkeys(labels.get(image["id"], ())))
+        yield Row(path, own, part, fault=fault or faults.get(image["id"], ""))
+
+
+def _by_number(pairs: Iterable[tuple[object, str]]) -> tuple[dict[object, str], set[object]]:
+    """The text of each number, and the numbers that have several."""
+    found: dict[object, str] = {}
+    several = set()
+    for number, text in pairs:
+        if found.setdefault(number, text) != text:
+            several.add(number)
+    return found, several
 
 
 def _objects(value: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:

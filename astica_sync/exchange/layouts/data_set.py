@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Protocol
 
-from astica_sync.core.exchange.dataset_row import Row
+from astica_sync.core.exchange.dataset_row import Part, Row
 from astica_sync.core.exchange.source_path import path_fault, plain_path
 from astica_sync.exchange.sources.source import NotRead, Source, SourceFile, table_of
 from astica_sync.local.scan.litter import is_litter
@@ -181,9 +181,12 @@ def first_readable(listing: Listing, entries: Sequence[SourceFile], test: Callab
 
 
 def _merged(one: Row, other: Row) -> Row:
-    """Two rows of one image: it has the labels of both."""
+    """Two rows of one image: it has the labels of both. Of two parts it is in the one that is not trained on, since the
+    scores of that part would be of what was trained on."""
     labels = tuple(dict.fromkeys((*one.labels, *other.labels)))
-    return Row(one.path, labels, one.part or other.part, one.name, one.below)
+    parts = {one.part, other.part} - {None}
+    part = next((part for part in (Part.TEST, Part.VALIDATION, Part.TRAIN) if part in parts), None)
+    return Row(one.path, labels, part, one.name, one.below)
 
 
 def _with_fault(row: Row, fault: str) -> Row:
