@@ -18,6 +18,7 @@ from astica_sync.exchange.known_contents import list_titles
 from astica_sync.exchange.sources.source import NotRead
 from astica_sync.local.class_folders.folder_handles import HeldFolders, NotDone
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import STATE_DIR
 from astica_sync.local.scan.ignore import Ignore
 from astica_sync.page.changes.kept_files import write_new_file
 from astica_sync.system.error_advice import remedy
@@ -80,6 +81,8 @@ class ImageWriter:
             raise NotRead("the ignore file, or its name, leaves that place out, so it would not be an image there")
         try:
             self._folders.make(folder)
+            if self._is_in_store_below(folder):
+                raise NotRead("its folder is another store, so it would not be an image of this one there")
             descriptor = os.dup(self._folders.folder(folder))
         except OSError as error:
             raise self._refused(error, folder) from error
@@ -91,6 +94,15 @@ class ImageWriter:
         self._wait(_MOST_WAITING)
         self._folders.trim()
         return f"{folder}/{name}"
+
+    def _is_in_store_below(self, folder: str) -> bool:
+        """Whether this folder, or one above it in the store, is a store of its own, which no scan enters."""
+        while folder:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(STATE_DIR, dir_fd=self._folders.folder(folder), follow_symlinks=False)
+                return True
+            folder = folder.rpartition("/")[0]
+        return False
 
     def _write(self, descriptor: int, folder: str, name: str, data: bytes, content: str) -> None:
         try:

@@ -14,6 +14,7 @@ from astica_sync.exchange.known_contents import known_in_folder, known_in_store
 from astica_sync.exchange.layouts.data_set import DataSet
 from astica_sync.local.db.index import Index
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.local.layout import has_store
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.local.target_folder import check_target_folder
@@ -61,6 +62,7 @@ def open_targets(
                 f"{held_out} and the store overlap",
                 "Name a folder outside of the store with --held-out: held-out images are never trained on.",
             )
+        _refuse_another_store(held_out, real)
         if not dry_run:
             FileSystem().make_folder(real, root.stat().st_mode & 0o777 | 0o700)
         targets[ImportFolder.HELD_OUT] = ImportTarget(real, known_in_folder(real))
@@ -85,7 +87,7 @@ def lock_and_scan(
 
 
 def refuse_overlap(target: Path, root: Path) -> None:
-    """Refuses a target in the store, whose files would be samples.
+    """Refuses a target in the store or in another one, whose files would be samples.
 
     Raises:
         AsticaSyncError: it is there.
@@ -93,3 +95,13 @@ def refuse_overlap(target: Path, root: Path) -> None:
     real = target.resolve()
     if real.is_relative_to(root) or root.is_relative_to(real):
         raise AsticaSyncError(f"{target} and the store overlap", "Name a folder outside of the store.")
+    _refuse_another_store(target, real)
+
+
+def _refuse_another_store(target: Path, real: Path) -> None:
+    for folder in (real, *real.parents):
+        if has_store(folder):
+            raise AsticaSyncError(
+                f"{target} is inside the store {folder}, and what is written there would become new samples",
+                "Name a folder outside of all stores.",
+            )

@@ -135,6 +135,29 @@ def test_an_export_into_the_store_is_refused(shell: Shell, full: Path) -> None:
     assert in_store(full) == before
 
 
+def test_an_export_and_a_held_out_folder_in_another_store_are_refused(
+    shell: Shell, full: Path, empty: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "new" / "test").mkdir(parents=True)
+    draw(tmp_path / "new" / "test" / "Can" / "c.png", 3)
+    (tmp_path / "link").symlink_to(empty)
+    for target in (empty / "out", empty / "Can" / "out.zip", tmp_path / "link" / "out"):
+        ran = shell("export", target, "--format", "csv", "--store", full)
+        assert (ran.code, "is inside the store" in ran.err) == (1, True), target
+        ran = shell("import", tmp_path / "new", "--split", "keep", "--held-out", target, "--store", full)
+        assert (ran.code, "is inside the store" in ran.err) == (1, True), target
+    assert in_store(empty) == {}
+
+
+def test_no_image_is_imported_into_a_store_below_the_store(shell: Shell, empty: Path, tmp_path: Path) -> None:
+    (empty / "Can" / ".astica-sync").mkdir(parents=True)
+    for title in ("Can", "Box"):
+        draw(tmp_path / "new" / title / "c.png", len(title) + ord(title[0]))
+    ran = shell("import", tmp_path / "new", "--store", empty, "--json")
+    assert (ran.code, ran.json["imported"], ran.json["left_out"]) == (3, 1, 1), ran
+    assert "its folder is another store" in ran.out and not list((empty / "Can").glob("*.png"))
+
+
 @pytest.mark.long
 def test_archives_have_no_temporary_file(shell: Shell, full: Path, tmp_path: Path) -> None:
     for name in ("a.zip", "a.tar.gz"):
