@@ -100,10 +100,11 @@ class FolderPlace:
     def read_start(self, name: str, most: int) -> bytes | None:
         try:
             with self._files.open_read(self._folder / name) as file:
-                data = b""
-                while len(data) < most and (piece := file.read(min(most - len(data), 1 << 20))):
-                    data += piece
-                return data
+                pieces, left = [], most
+                while left and (piece := file.read(min(left, 1 << 20))):
+                    pieces.append(piece)
+                    left -= len(piece)
+                return b"".join(pieces)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -33,6 +33,10 @@ from astica_sync.mirror.place import Place
 from astica_sync.service_address import checked_address
 from astica_sync.system.error_advice import reason_of, remedy
 
+MOST_BYTES = 1 << 30
+"""Of one file of a mirror, which is held in memory: more than the list of five million files. A sparse file, and what another
+user has put into a mirror, may have any length."""
+_MOST_ABOUT = 65_536
 UNFINISHED = "rebuilding"
 """A file in the hidden folder of a store whose rebuilding has not ended."""
 
@@ -70,7 +74,8 @@ def rebuild_store(
     layout = _prepare(to)
     problems: list[Problem] = []
     files = FileSystem()
-    sizes = {name: size for name, size in place.sizes() if is_of_mirror(name) and name.startswith("backup/")}
+    there = {name: size for name, size in place.sizes() if is_of_mirror(name) or name == FILES_FILE}
+    sizes = {name: size for name, size in there.items() if name.startswith("backup/")}
     count = 0
     fetched = in_parallel(lambda name: _fetch(place, layout, files, name, sizes[name]), sorted(sizes), stopping)
     for number, (name, problem) in enumerate(fetched, 1):
@@ -80,7 +85,7 @@ def rebuild_store(
             count += 1
         on_progress(number, len(sizes))
     backup = Backup(layout.backup, files)
-    listed = place.read(FILES_FILE) or b""
+    listed = _read_list(place, there.get(FILES_FILE, 0))
     done = restore(backup, layout.root, files, entries=lambda: _entries(listed))
     problems += done.problems
     made = create_store(layout.root, model_id=model_id, train_url=train_url, now=clock.now())
@@ -90,14 +95,14 @@ def rebuild_store(
 
 
 def _read_store(place: Place) -> tuple[int, str, float | None]:
-    data = place.read(STORE_FILE)
+    data = place.read_start(STORE_FILE, _MOST_ABOUT)
     if data is None:
         raise MirrorFailed(
             f"{place.name} has no {STORE_FILE}, so it is no mirror of a store",
             "check the address; a mirror is made by astica-sync backup mirror",
         )
     try:
-        about = json.loads(data[:65_536])
+        about = json.loads(data)
         model_id, train_url = about["model_id"], checked_address(about["train_url"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MirrorFailed(f"{STORE_FILE} of {place.name} is damaged: {error}", "mirror the store again") from error
@@ -135,6 +140,21 @@ def _prepare(to: Path) -> Layout:
     return layout
 
 
+def _read_list(place: Place, size: int) -> bytes:
+    """The list of the files that the store had; nothing where the mirror has none.
+
+    Raises:
+        MirrorFailed: it is too long.
+    """
+    if size > MOST_BYTES:
+        raise MirrorFailed(f"{FILES_FILE} of {place.name} is damaged: {_too_long(size)}", "mirror the store again")
+    return place.read_start(FILES_FILE, MOST_BYTES) or b""
+
+
+def _too_long(size: int) -> str:
+    return f"it has {size / 1e9:,.1f} GB, more than the {MOST_BYTES / 1e9:.1f} GB that are read"
+
+
 def _fetch(place: Place, layout: Layout, files: FileSystem, name: str, size: int) -> str:
     path = layout.state / name
     content = content_of(name)
@@ -142,9 +162,13 @@ def _fetch(place: Place, layout: Layout, files: FileSystem, name: str, size: int
         if content and path.stat().st_size == size:
             # An earlier run wrote it whole, under another name first.
             return ""
-    data = place.read(name)
+    if size > MOST_BYTES:
+        return _too_long(size)
+    data = place.read_start(name, size + 1)
     if data is None:
         return "it is gone from the mirror"
+    if len(data) > size:
+        return "it has grown since the mirror was listed"
     if content and xxhash.xxh3_128_hexdigest(data) != content:
         return "it is damaged in the mirror"
     try:

@@ -225,16 +225,16 @@ def test_an_interrupted_rebuilding_goes_on_where_it_was(
     shell: Shell, store: Path, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell("backup", "mirror", disk, "--store", store)
-    original, read = FolderPlace.read, []
+    original, read = FolderPlace.read_start, []
 
-    def fail_late(place: FolderPlace, name: str) -> bytes | None:
+    def fail_late(place: FolderPlace, name: str, most: int) -> bytes | None:
         read.append(name)
         if len(read) == 6:
             raise MirrorFailed("the connection was cut")
-        return original(place, name)
+        return original(place, name, most)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderPlace, "read", fail_late)
+        patch.setattr(FolderPlace, "read_start", fail_late)
         assert shell("backup", "restore", "--from", disk, "--to", tmp_path / "rebuilt").code == 1
     assert shell("push", "--store", tmp_path / "rebuilt").code == 1, "it is no store yet"
     assert shell("backup", "restore", "--from", disk, "--to", tmp_path / "rebuilt").code == 0

@@ -47,6 +47,24 @@ def test_a_link_in_place_of_a_file_of_a_mirror_is_replaced(shell: Shell, store: 
     assert not [path for path in disk.rglob("*") if path.is_symlink()]
 
 
+@pytest.mark.parametrize("name", ["store.json", "files.jsonl", "backup/catalog.jsonl", "an object"])
+def test_a_file_of_any_length_in_a_mirror_is_not_read_into_memory(
+    shell: Shell, store: Path, tmp_path: Path, name: str
+) -> None:
+    disk = mirrored(shell, store, tmp_path / "disk")
+    file = next((disk / "backup" / "objects").glob("*/*.png")) if name.startswith("an") else disk / name
+    with file.open("r+b") as opened:
+        opened.truncate(0 if name == "store.json" else file.stat().st_size)
+        opened.truncate(1 << 42)
+    ran = shell("backup", "restore", "--from", disk, "--to", tmp_path / "new")
+    if name in ("store.json", "files.jsonl"):
+        assert ran.code == 1 and f"{name} of {disk} is damaged" in ran.err, ran
+    else:
+        # The others are restored.
+        assert ran.code == 3 and "it has 4,398.0 GB, more than the 1.1 GB that are read" in ran.err, ran
+    assert "memory" not in ran.err
+
+
 @needs_root
 @pytest.mark.parametrize(
     ("by_link", "planted"), [(False, False), (True, False), (False, True)], ids=["folder", "link", "interrupted"]
