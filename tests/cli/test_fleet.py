@@ -149,7 +149,7 @@ def test_machines_their_limits_and_parts_are_shown(shared: Shell) -> None:
     write(shared, "c", text_of(process("cron", "status", ended=True)))
     ran = shared("fleet")
     assert ran.code == 0, ran.err
-    assert "used: 0 of 90 requests in 0.5 s" in ran.out
+    assert "used: 0 in 0.5 s, by this key at " in ran.out and "this machine is set to 90 requests, others" in ran.out
     assert "2 processes on 2 machines:" in ran.out
     assert re.search(r"line-1 .* 1495 +push, waits (39|40) s +117 min|1 h 57 min", ran.out)
     assert "line-2 is set to 60 in 0.5 s, this machine to 90 in 0.5 s: the lower limit" in ran.out

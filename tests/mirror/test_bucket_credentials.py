@@ -41,12 +41,19 @@ def test_a_server_that_repeats_a_credential_has_it_in_no_message(
     monkeypatch.setenv(name, SENT[name])
     secrets = {"AZURE_STORAGE_CONNECTION_STRING": ["zqxcanary+account==", SAS]}.get(name, [SENT[name]])
     for secret in secrets:
-        for said in (f"denied: {spelled(secret)} was sent", f"<?xml version='1.0'?><Message>{spelled(secret)}</Message>"):
+        for said in (
+            f"denied: {spelled(secret)} was sent",
+            f"<?xml version='1.0'?><Message>{spelled(secret)}</Message>",
+        ):
             text = shown_error(ValueError(f"Generic S3 error: 403 Forbidden: {said}"))
             assert "zqxcanary" not in text.lower() and text.startswith("Generic S3 error: 403 Forbidden: ")
 
 
 def test_a_signature_or_a_token_that_no_variable_has_is_in_no_message() -> None:
-    for said in (f"GET /a?{SAS} failed", "Authorization: Bearer zqxcanary.a-b failed", "X-Amz-Signature=zqxcanary failed"):
+    for said in (
+        f"GET /a?{SAS} failed",
+        "Authorization: Bearer zqxcanary.a-b failed",
+        "X-Amz-Signature=zqxcanary failed",
+    ):
         text = shown_error(ValueError(f"Generic error: {said}"))
         assert "zqxcanary" not in text and text.endswith(" failed")

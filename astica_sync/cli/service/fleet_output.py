@@ -76,10 +76,14 @@ def fleet_lines(view: FleetView, room: int | None) -> list[str]:
 def _budget_lines(view: FleetView) -> list[str]:
     budget = view.budget
     used = "an unknown number" if budget.used is None else f"{budget.used:,}"
-    lines = [
-        f"request budget on {safe(budget.place)}",
-        f"used: {used} of {number(budget.limit, 'request')} in {view.own.window:g} s, by this key at {safe(view.host)}",
-    ]
+    by_key = f"in {view.own.window:g} s, by this key at {safe(view.host)}"
+    total = f"used: {used} of {number(budget.limit, 'request')} {by_key}"
+    if view.fleet.other_limits(view.own):
+        # Which limit holds is the server's to say; what other machines announce of theirs is shown below.
+        total = (
+            f"used: {used} {by_key}; this machine is set to {number(budget.limit, 'request')}, others to other limits"
+        )
+    lines = [f"request budget on {safe(budget.place)}", total]
     if not view.in_store:
         lines.append("no store is in this folder; for the service of a store: astica-sync fleet --store DIR")
     if budget.rest > 0:

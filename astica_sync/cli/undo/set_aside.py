@@ -125,7 +125,9 @@ class AsideFolder:
         where none is."""
         for folder in Path(path).parents:
             if folder != Path() and os.path.lexists(self.path / folder / STATE_DIR):
-                return f"{self.path / folder}, where it would go, is a store: move that away, then run the command again"
+                return (
+                    f"{self.path / folder}, where it would go, is a store: move that away, then run the command again"
+                )
         return ""
 
     def _free(self, path: str) -> str:
