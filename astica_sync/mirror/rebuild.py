@@ -34,8 +34,8 @@ from astica_sync.service_address import checked_address
 from astica_sync.system.error_advice import reason_of, remedy
 
 MOST_BYTES = 1 << 30
-"""Of one file of a mirror, which is held in memory: more than the list of five million files. A sparse file, and what another
-user has put into a mirror, may have any length."""
+"""Of one file of a mirror, which is held in memory: more than the list of five million files. A sparse file, and what
+another user has put into a mirror, may have any length."""
 _MOST_ABOUT = 65_536
 UNFINISHED = "rebuilding"
 """A file in the hidden folder of a store whose rebuilding has not ended."""

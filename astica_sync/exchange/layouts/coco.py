@@ -43,7 +43,7 @@ def _rows(listing: Listing, entry: SourceFile, value: dict[str, Any]) -> Iterato
     names, unclear = _by_number((one["id"], label_text(one.get("name"))) for one in _objects(value, "categories"))
     _, twice = _by_number((one["id"], str(one.get("file_name"))) for one in _objects(value, "images"))
     labels: dict[object, list[str]] = defaultdict(list)
-    faults: dict[object, str] = {number: "its number is that of another image as well" for number in twice}
+    faults: dict[object, str] = dict.fromkeys(twice, "its number is that of another image as well")
     for one in _objects(value, "annotations"):
         number, image = _key(one.get("category_id")), _key(one.get("image_id"))
         labels[image].append(names.get(number, label_text(one.get("category_id"))))
