@@ -46,6 +46,9 @@ class MirrorKeeper:
             now = self._clock.now()
             record = read_record(self._layout)
             done_at = record.done_at if record is not None and record.place == self._place_name() else None
+            if done_at is not None and done_at > now:
+                # The clock was wrong then: the next copy would never be due.
+                done_at = None
             due = next_copy_at(now, self._every, done_at, failed_at)
             try:
                 if due > now:

@@ -108,7 +108,8 @@ class _Run:
     def run(self, last: float | None, verify_all: bool, new: bool, tried_at: float) -> Mirrored:
         """``last`` is when the last whole copy to this mirror ended, ``tried_at`` when this one began: its day says
         which part is read back."""
-        here, changed = self._list_backup(last)
+        # The clock was wrong then: what has changed since is not known.
+        here, changed = self._list_backup(None if last is not None and last > tried_at else last)
         there = {name: size for name, size in self._place.sizes() if is_of_mirror(name)}
         if last is not None and here and not there and not new:
             # The folder that a disk is mounted at is there without the disk as well, and so is another, empty bucket.

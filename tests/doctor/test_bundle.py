@@ -4,6 +4,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from astica_sync.doctor.section import Section
 from astica_sync.errors import ConfigError, StoreError
 from astica_sync.local.layout import Layout
 from astica_sync.local.lock import writer_lock
+from astica_sync.mirror.mirror_status import read_record, write_record
 from astica_sync.system.error_record import FILE_NAME, MOST_KEPT, read_errors, record_error
 from astica_sync.system.redact_message import LEFT_OUT, keep_known, message_template
 from astica_sync.system.refusal_record import LimitRefusals
@@ -169,9 +171,13 @@ def test_a_relative_mirror_is_recorded_whole_and_is_not_in_the_bundle(
     assert shell("doctor", "--json").json["store"]["mirror"] == whole
     mirror.rename(mirror.with_name("moved"))
     shell("backup", "mirror", mirror)
-    record = Layout(private_store).state / "mirror.json"
+    # The record has a seal of the commands' state folder.
+    monkeypatch.setenv("XDG_STATE_HOME", shell.environ["XDG_STATE_HOME"])
+    layout = Layout(private_store)
+    record = read_record(layout)
+    assert record is not None
     for place in (whole, str(mirror), f"s3://{CANARY}/x y"):
-        record.write_text(json.dumps({**json.loads(record.read_text()), "place": place, "error": f"no {place}"}))
+        write_record(layout, replace(record, place=place, error=f"no {place}"))
         (tmp_path / "report.zip").unlink(missing_ok=True)
         shell("doctor", "--bundle", tmp_path / "report.zip")
         parts = parts_of((tmp_path / "report.zip").read_bytes())

@@ -2,10 +2,16 @@
 
 import json
 import os
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from astica_sync.clock import SystemClock
+from astica_sync.local.layout import Layout
+from astica_sync.mirror.mirror_keeper import MirrorKeeper
+from astica_sync.mirror.mirror_status import read_record, write_record
 from astica_sync.mirror.rebuild import UNFINISHED
 from tests.harness.shell import Shell
 
@@ -45,6 +51,55 @@ def test_a_link_in_place_of_a_file_of_a_mirror_is_replaced(shell: Shell, store: 
     assert shell("backup", "mirror", disk, "--store", store).code == 0
     assert letter.read_text() == "mine"
     assert not [path for path in disk.rglob("*") if path.is_symlink()]
+
+
+@pytest.mark.parametrize("seal", [None, "", "00" * 16, 7, "no hex"])
+def test_the_record_of_a_mirror_in_a_downloaded_store_is_not_believed(shell: Shell, store: Path, seal: object) -> None:
+    assert shell("push", "--store", store).code == 0
+    planted = {
+        "place": "s3://elsewhere/x",
+        "tried_at": 1.9e9,
+        "done_at": 1.9e9,
+        "objects": 8,
+        "damaged": 1,
+        "error": "no",
+    }
+    if seal is not None:
+        planted["seal"] = seal
+    (store / ".astica-sync/mirror.json").write_text(json.dumps(planted))
+    for command in ("status", "doctor"):
+        for flags in ([], ["--json"]):
+            ran = shell(command, *flags, "--store", store)
+            assert ran.code == 0 and "elsewhere" not in ran.out + ran.err, ran
+
+
+def test_a_record_of_a_wrong_clock_keeps_no_copy_away(
+    shell: Shell, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = mirrored(shell, store, tmp_path / "disk")
+    # The record has a seal of the commands' state folder.
+    monkeypatch.setenv("XDG_STATE_HOME", shell.environ["XDG_STATE_HOME"])
+    layout = Layout(store)
+    record = read_record(layout)
+    assert record is not None
+    catalog = (layout.backup / "catalog.jsonl").read_bytes()
+
+    def copy_once() -> None:
+        assert shell("backup", "mirror", disk, "--store", store).code == 0
+
+    def watch_once() -> None:
+        copied, clock = threading.Event(), SystemClock()
+        keeper = MirrorKeeper(layout, str(disk), 3600.0, clock, copied=lambda _: copied.set(), failed=lambda _: None)
+        keeper.start()
+        assert copied.wait(30)
+        clock.stopping.set()
+        keeper.join(30)
+
+    for copy in (copy_once, watch_once):
+        (disk / "backup/catalog.jsonl").write_bytes(catalog[::-1])
+        write_record(layout, replace(record, done_at=record.tried_at + 1e8))
+        copy()
+        assert (disk / "backup/catalog.jsonl").read_bytes() == catalog
 
 
 @pytest.mark.parametrize("name", ["store.json", "files.jsonl", "backup/catalog.jsonl", "an object"])
