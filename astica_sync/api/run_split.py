@@ -14,6 +14,7 @@ from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.class_folders.class_title import class_title_of
 from astica_sync.local.image.rasterizer import Rasterizer
+from astica_sync.local.layout import has_store
 from astica_sync.local.store_sentinel import check_root
 from astica_sync.system.optional_packages import require
 from astica_sync.training.evaluation.held_out_folder import find_held_out
@@ -32,6 +33,7 @@ class Splitting:
         require("numpy", "evaluate")
         session = self.runner.session
         started = check_target(to, session.local.layout.root)
+        _refuse_another_store(to)
         images = list(scan_images(session))
         if started is not None:
             return started
@@ -163,3 +165,18 @@ class Splitting:
     def _content_at(self, path: str) -> str | None:
         found = self.runner.session.local.index.file_at(path)
         return None if found is None else found[0]
+
+
+def _refuse_another_store(to: Path) -> None:
+    """Refuses a folder in another store, which would be trained on what is held out.
+
+    Raises:
+        AsticaSyncError: it is there.
+    """
+    real = to.resolve()
+    for folder in (real, *real.parents):
+        if has_store(folder):
+            raise AsticaSyncError(
+                f"{to} is inside the store {folder}, whose model would be trained on the held-out images",
+                "Name a folder outside of all stores.",
+            )

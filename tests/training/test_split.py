@@ -138,6 +138,16 @@ def test_an_existing_file_in_the_target_is_not_overwritten(shell: Shell, store: 
         assert "and the store overlap" in ran.err
 
 
+def test_no_image_is_held_out_into_another_store(shell: Shell, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "other/Can/.astica-sync").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "other/Can")
+    before = in_store(store)
+    for to in (tmp_path / "other/Can/held", tmp_path / "link/held"):
+        ran = shell("split", "--to", to, "--yes", "--store", store)
+        assert ran.code == 1 and f"is inside the store {tmp_path}/other/Can" in ran.err, ran
+    assert in_store(store) == before
+
+
 paths = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 6)), max_size=40)
 
 
