@@ -31,7 +31,7 @@ from astica_sync.page.gallery.first_images import FIRST, first_images
 from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, KnownRows, View, make_view
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import image_id
-from astica_sync.page.gallery.refresh_gallery import BEFORE, Gallery, unlooked_gallery
+from astica_sync.page.gallery.refresh_gallery import BEFORE, MANY_ROWS, Gallery, return_memory, unlooked_gallery
 from astica_sync.page.live.event_hub import EventHub
 from astica_sync.page.live.outside_changes import OutsideChanges
 from astica_sync.page.live.push_runner import PushRunner
@@ -215,14 +215,13 @@ class Page:
 
     async def refresh(self, below: Collection[str] | None = None) -> None:
         """Makes the gallery of the store as it is now. Where the store cannot be looked at, the last one stays."""
+        is_new = False
         try:
             if self.gallery is None:
                 await self._recall()
             if below is None:
                 await self._look_at_held_out()
-            known = self.gallery
-            kept = known.columns if known is not None and known.why_no_status == BEFORE else None
-            looking = asyncio.ensure_future(self.run_job(lambda opened: opened.refresher.refresh(below, kept)))
+            looking = asyncio.ensure_future(self._make_gallery(below))
             if self.gallery is None:
                 await asyncio.wait([looking], timeout=PATIENCE)
                 if not looking.done():
@@ -230,7 +229,7 @@ class Page:
             gallery = await looking
             for old in [one for one in self._views if one[0] != gallery.revision]:
                 del self._views[old]
-            self.gallery = gallery
+            is_new, self.gallery = gallery is not self.gallery, gallery
             self.trouble = None
         except AsticaSyncError as error:
             self.trouble = error
@@ -238,6 +237,14 @@ class Page:
             self.trouble = AsticaSyncError(f"the store cannot be read: {error.strerror or error}", "Check its disk.")
         self._refreshed.set()
         self.hub.publish("store", self.store_data)
+        if is_new and self.gallery is not None and len(self.gallery.columns) > MANY_ROWS:
+            # The gallery before is not used any more.
+            await asyncio.to_thread(return_memory)
+
+    async def _make_gallery(self, below: Collection[str] | None) -> Gallery:
+        known = self.gallery
+        kept = known.columns if known is not None and known.why_no_status == BEFORE else None
+        return await self.run_job(lambda opened: opened.refresher.refresh(below, kept))
 
     async def _recall(self) -> None:
         """What is there before the store was looked at: the history, and the columns of a large store."""

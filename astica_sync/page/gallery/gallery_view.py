@@ -166,17 +166,7 @@ def count_problems(columns: Columns, rows: NDArray[np.bool_]) -> dict[str, int]:
 def _with_text(columns: Columns, text: str) -> NDArray[np.bool_]:
     """The rows whose name has the text, in whatever case of the letters A to Z."""
     wanted = re.compile(re.escape(text.encode("utf-8", "surrogateescape")), re.IGNORECASE)
-    found = np.zeros(len(columns), bool)
-    at, starts = 0, columns.name_starts
-    while match := wanted.search(columns.names, at):
-        row = int(np.searchsorted(starts, starts.dtype.type(match.start()), side="right")) - 1
-        end = int(starts[row + 1])
-        if match.end() <= end:
-            found[row] = True
-            at = end
-        else:
-            at = match.start() + 1
-    return found
+    return columns.names.search(wanted)
 
 
 def _sorted(
@@ -204,13 +194,7 @@ def _sorted(
 
 
 def _name_prefixes(columns: Columns, rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
-    starts = columns.name_starts[rows]
-    lengths = np.minimum(columns.name_starts[rows + 1] - starts, _PREFIX)
-    letters = np.zeros((len(rows), _PREFIX), np.uint8)
-    names = np.frombuffer(columns.names, np.uint8)
-    for place in range(int(lengths.max(initial=0))):
-        has = lengths > place
-        letters[has, place] = names[starts[has] + place]
+    letters = columns.names.prefixes(rows, _PREFIX)
     capital = (letters >= ord("A")) & (letters <= ord("Z"))
     letters[capital] += 32
     return letters.reshape(-1).view(f"S{_PREFIX}")
@@ -226,8 +210,7 @@ def _groups(
     elif wanted.sort == "date":
         values = columns.mtimes[rows] // _DAY_NS
     elif wanted.sort == "name":
-        letters = np.frombuffer(columns.names or b"\0", np.uint8)
-        values = letters[columns.name_starts[rows]].astype(np.int64)
+        values = columns.names.prefixes(rows, 1)[:, 0].astype(np.int64)
         values[(values >= 97) & (values <= 122)] -= 32
     elif wanted.sort in RANKED and ranks is not None:
         values = np.where(np.isnan(ranks[rows]), -1, np.clip(np.nan_to_num(ranks[rows]) * 10, 0, 9)).astype(np.int64)

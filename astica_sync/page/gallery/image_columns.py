@@ -13,6 +13,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from astica_sync.core.gallery.image_state import STATES, ImageState, Shown
+from astica_sync.page.gallery.columns.shared_column import SharedColumn, SharedNames
 
 NO_CONTENT = "0" * 32
 CONTENT_BYTES = 16
@@ -28,6 +29,15 @@ def sample_key(content: str, scope: str) -> int:
     """A number of 64 bits for a sample; two samples of one store do not share it by chance."""
     number = int(scope, 16)
     return int(content[:16], 16) ^ (number << 32 | number)
+
+
+def first_numbers(contents: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The first eight bytes of each content hash, as a number."""
+    return np.ascontiguousarray(contents).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _are_any(contents: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.asarray(contents.any(axis=1))
 
 
 def is_among(keys: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -47,7 +57,7 @@ class Columns:
 
     ``places`` are the first-level folders of the store and ``place_of`` the one of each row; ``class_of`` is a position
     in ``titles``, which is sorted, and ``state_of`` one in ``STATES``. ``names`` holds the paths below the class
-    folders, one after the other, and ``name_starts`` where each begins, with the end of the last one.
+    folders. What is a ``Shared…`` is in memory once where an earlier gallery has the same.
 
     Rows from ``files`` on have no file in the store. ``notes`` has what is to be said of single rows. Columns of whole
     numbers have as few bytes as their largest one needs.
@@ -59,11 +69,10 @@ class Columns:
     class_of: NDArray[np.integer]
     place_of: NDArray[np.integer]
     state_of: NDArray[np.uint8]
-    names: bytes
-    name_starts: NDArray[np.integer]
-    contents: NDArray[np.uint8]
-    sizes: NDArray[np.integer]
-    mtimes: NDArray[np.int64]
+    names: SharedNames
+    contents: SharedColumn
+    sizes: SharedColumn
+    mtimes: SharedColumn
     files: int
     notes: dict[int, Shown]
     sample_ids: dict[int, int]
@@ -73,9 +82,13 @@ class Columns:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def have_content(self) -> NDArray[np.bool_]:
+        """Which rows have a content hash."""
+        return self.contents.derive(_are_any)
+
     def name(self, row: int) -> str:
         """The path below the class folder."""
-        return os.fsdecode(self.names[self.name_starts[row] : self.name_starts[row + 1]])
+        return os.fsdecode(self.names[row])
 
     def path(self, row: int) -> str:
         """The path relative to the store; "" where there is no file."""
@@ -83,8 +96,7 @@ class Columns:
 
     def raw_path(self, row: int) -> bytes:
         """The path of a file, with a slash before what is in no folder."""
-        start, end = self.name_starts[row : row + 2].tolist()
-        return self.places[int(self.place_of[row])] + b"/" + self.names[start:end]
+        return self.places[int(self.place_of[row])] + b"/" + self.names[row]
 
     def file(self, row: int) -> tuple[bytes, bytes]:
         """The folder of a file, relative to the store, and its name."""
@@ -121,9 +133,9 @@ class Columns:
         """The rows of one content hash, those with a file first."""
         key, rows = bytes.fromhex(content), self.order_of_contents
         # The order goes by the first half of the hash.
-        at = bisect_left(rows, key[:8], key=lambda row: self.contents[row, :8].tobytes())
+        at = bisect_left(rows, key[:8], key=lambda row: self.contents[row][:8].tobytes())
         found = []
-        while at < len(rows) and self.contents[rows[at], :8].tobytes() == key[:8]:
+        while at < len(rows) and self.contents[rows[at]][:8].tobytes() == key[:8]:
             if self.contents[rows[at]].tobytes() == key:
                 found.append(int(rows[at]))
             at += 1

@@ -35,7 +35,8 @@ from astica_sync.sync.plan.find_status import StoreStatus, plan_round
 from astica_sync.sync.push.preflight_checks import requests_of
 from astica_sync.sync.session import Session
 
-_MANY = 100_000
+MANY_ROWS = 100_000
+"""Images from which on memory is given back to the system at once."""
 _PIECE = 100_000
 """Rows that are counted at a time."""
 _FEW, _COST = 1000, 8
@@ -136,7 +137,8 @@ class GalleryRefresher:
 
     def _refresh(self, below: Collection[str] | None, kept: Columns | None) -> Gallery:
         scan = self._whole_view(self._scan(below), whole=below is None)
-        many = scan.files > _MANY
+        # A scan of some folders says nothing of how large the store is.
+        many = max(scan.files, 0 if self._last is None else len(self._last[1].columns)) > MANY_ROWS
         if many:
             self._give_back()
         position, seen = self._index.position(), self._seen()
@@ -173,7 +175,7 @@ class GalleryRefresher:
         # What only the backup has was read meanwhile.
         self._last = (seen, self._backup_only.seen()), gallery
         self._index.follow(position)
-        if len(columns) > _MANY:
+        if len(columns) > MANY_ROWS:
             self._give_back()
         return gallery
 
@@ -196,7 +198,7 @@ class GalleryRefresher:
     def _give_back(self) -> None:
         """Frees what the steps of a large look leave behind, so that it does not add up."""
         self._index.shrink()
-        _return_memory()
+        return_memory()
 
     def _find_elsewhere(self, in_store: NDArray[np.uint64], titles: Collection[str]) -> list[WithoutFile]:
         """The images of held-out folders, and what only the backup has."""
@@ -281,8 +283,8 @@ def unlooked_gallery(columns: Columns, why: str, revision: int, usual: ImageStat
     return Gallery(revision, columns, states, None, None, summarize(columns), why)
 
 
-def _return_memory() -> None:
-    """Gives the system back what building the columns took, where the C library can (glibc)."""
+def return_memory() -> None:
+    """Gives the system back what is not used any more, where the C library can (glibc)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

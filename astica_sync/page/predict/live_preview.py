@@ -220,8 +220,9 @@ class LivePreview:
 def choose_rows(columns: Columns, most: int) -> NDArray[np.intp]:
     """The rows to train on: images in the store that are no problem. Where there are more than ``most``, each class has
     the same share, unless it has fewer images; of a class they are spread evenly."""
-    good = np.nonzero(columns.state_of[: columns.files] != STATES.index(ImageState.PROBLEM))[0]
-    good = good[columns.contents[good].any(axis=1)]
+    is_good = columns.have_content()[: columns.files]
+    is_good &= columns.state_of[: columns.files] != STATES.index(ImageState.PROBLEM)
+    good = np.flatnonzero(is_good)
     if len(good) <= most:
         return good
     by_class = [good[columns.class_of[good] == number] for number in np.unique(columns.class_of[good])]

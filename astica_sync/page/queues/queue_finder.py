@@ -137,7 +137,7 @@ def choose_rows(columns: Columns, most: int) -> tuple[list[int], int]:
     good = np.arange(len(columns)) < columns.files
     good &= columns.state_of != position(ImageState.PROBLEM)
     good |= columns.state_of == position(ImageState.HELD_OUT)
-    rows = np.flatnonzero(good & columns.contents.any(axis=1))
+    rows = np.flatnonzero(good & columns.have_content())
     if len(rows) <= most:
         return rows.tolist(), 0
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.intp)].tolist(), len(rows) - most

@@ -15,7 +15,7 @@ from astica_sync.core.versions.label_spelling import LabelSpelling
 from astica_sync.core.versions.snapshot import ManagedSample
 from astica_sync.core.versions.version import Version
 from astica_sync.errors import AsticaSyncError
-from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, is_among, sample_key
+from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, first_numbers, is_among, sample_key
 from astica_sync.page.versions.stored_answers import StoredAnswer, StoredAnswers
 from astica_sync.training.version_history import VersionHistory
 
@@ -50,7 +50,7 @@ class VersionFilter:
         data = self._data_of(text.removeprefix(SINCE))
         keys = keys_of(columns, self._model_id)
         inside = is_among(keys, data.keys)
-        inside &= columns.contents.any(axis=1)
+        inside &= columns.have_content()
         for row, sample_id in columns.sample_ids.items():
             inside[row] |= sample_id in data.ids
         if not text.startswith(SINCE):
@@ -154,6 +154,6 @@ def keys_of(columns: Columns, model_id: int) -> NDArray[np.uint64]:
     if not len(columns):
         return np.zeros(0, np.uint64)
     scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in columns.titles], np.uint64)
-    contents = np.ascontiguousarray(columns.contents[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-    keys: NDArray[np.uint64] = contents ^ scopes[columns.class_of]
+    keys = columns.contents.derive(first_numbers)
+    keys ^= scopes[columns.class_of]
     return keys

@@ -24,8 +24,9 @@ from astica_sync.core.gallery.image_state import (
 )
 from astica_sync.core.model import CONTENT_LENGTH, Problem, is_uid, make_scope
 from astica_sync.local.db.index import Folder
-from astica_sync.page.gallery.columns.row_builder import Rows, RowsDraft, RowsUpdate, narrow
-from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, image_id, is_among, sample_key
+from astica_sync.page.gallery.columns.row_builder import Rows, RowsDraft, RowsUpdate
+from astica_sync.page.gallery.columns.shared_column import narrow
+from astica_sync.page.gallery.image_columns import NO_CONTENT, Columns, first_numbers, image_id, is_among, sample_key
 from astica_sync.page.gallery.index_reader import FolderFiles, IndexReader
 
 NO_CLASS = ""
@@ -35,6 +36,11 @@ APART = (ImageState.HELD_OUT,)
 ONE_FORMAT = "delete one file of the two, and the next push removes its sample"
 _POSITION = {state: number for number, state in enumerate(STATES)}
 
+_PIECE = 100_000
+"""Rows that are worked on at a time where an array for all of them would be large."""
+
+KeysOf = Callable[[NDArray[np.integer] | slice], NDArray[np.uint64]]
+"""The keys of some rows."""
 MarkPages = Iterable[tuple[Sequence[str], Sequence[str]]]
 
 
@@ -90,6 +96,7 @@ def update_columns(
     if len(gone) or at:
         # The rows of the draft are numbered after all those before.
         taken = np.insert(kept, at, np.arange(len(before), len(before) + len(at), dtype=np.int32))
+    del kept, order
     rows = RowsUpdate(folders.renumber(before), before.files, draft.finish(), taken)
     return _finish(rows, folders, overlay, index.problems(), _Before(before, taken))
 
@@ -143,7 +150,7 @@ class _Before:
         files = np.arange(self.columns.files, dtype=np.int32) if self.taken is None else self.taken
         now = np.full(count, -1, np.int32)
         was_there = files < count
-        now[files[was_there]] = np.flatnonzero(was_there)
+        now[files[was_there]] = np.arange(len(files), dtype=np.int32)[was_there]
         carried = now[order]
         return carried[carried >= 0]
 
@@ -227,7 +234,6 @@ def _finish(
         place_of=rows.place_of,
         state_of=state_of,
         names=rows.names,
-        name_starts=rows.name_starts,
         contents=rows.contents,
         sizes=rows.sizes,
         mtimes=rows.mtimes,
@@ -246,8 +252,9 @@ def _finish(
 def _sample_keys(draft: RowsDraft | RowsUpdate, titles: list[str], model_id: int) -> NDArray[np.uint64]:
     """The key of each file's sample, see ``sample_key``."""
     scopes = np.array([sample_key(NO_CONTENT, make_scope(model_id, title)) for title in titles], np.uint64)
-    keys = draft.file_keys()
-    keys ^= scopes[draft.file_classes()]
+    keys, classes = draft.file_keys(), draft.file_classes()
+    for start in range(0, len(keys), _PIECE):
+        keys[start : start + _PIECE] ^= scopes[classes[start : start + _PIECE]]
     return keys
 
 
@@ -257,28 +264,50 @@ def _orders(rows: Rows, before: _Before | None) -> dict[str, Any]:
         same = before.columns
         return {"order_of_ids": same.order_of_ids, "order_of_contents": same.order_of_contents}
     return {
-        "order_of_ids": _order(rows.ids, before.carry(before.columns.order_of_ids) if before else None),
-        "order_of_contents": _order(rows.keys, before.carry(before.columns.order_of_contents) if before else None),
+        "order_of_ids": _order(
+            len(rows), lambda some: rows.ids[some], before.carry(before.columns.order_of_ids) if before else None
+        ),
+        "order_of_contents": _order(
+            len(rows),
+            lambda some: first_numbers(rows.contents[some]),
+            before.carry(before.columns.order_of_contents) if before else None,
+        ),
     }
 
 
-def _order(keys: NDArray[np.uint64], carried: NDArray[np.int32] | None) -> NDArray[np.int32]:
+def _order(count: int, keys_of: KeysOf, carried: NDArray[np.int32] | None) -> NDArray[np.int32]:
     """The rows in the order of their keys, those with the same key in their own. ``carried`` are most of them in this
-    order: the others are put among these, which takes a twentieth of the time."""
+    order: the others are put among these, which takes a twentieth of the time, and the keys are looked up in pieces."""
     if carried is None:
-        return np.argsort(keys, kind="stable").astype(np.int32)
-    is_new = np.ones(len(keys), bool)
+        return np.argsort(keys_of(slice(None)), kind="stable").astype(np.int32)
+    is_new = np.ones(count, bool)
     is_new[carried] = False
     new = np.flatnonzero(is_new).astype(np.int32)
-    new = new[np.argsort(keys[new], kind="stable")]
-    order = np.insert(carried, np.searchsorted(keys[carried], keys[new]), new)
-    ordered = keys[order]
-    same = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if len(same):
-        places = np.union1d(same, same + 1)
+    keys = keys_of(new)
+    by_key = np.argsort(keys, kind="stable")
+    order = np.insert(carried, _search(carried, keys_of, keys[by_key]), new[by_key])
+    same = [
+        start + np.flatnonzero(keys[1:] == keys[:-1])
+        for start in range(0, count, _PIECE)
+        for keys in (keys_of(order[start : start + _PIECE + 1]),)
+    ]
+    if sum(map(len, same)):
+        places = np.union1d(np.concatenate(same), np.concatenate(same) + 1)
         tied = order[places]
-        order[places] = tied[np.lexsort((tied, keys[tied]))]
+        order[places] = tied[np.lexsort((tied, keys_of(tied)))]
     return order
+
+
+def _search(carried: NDArray[np.int32], keys_of: KeysOf, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Where the wanted keys belong among those of ``carried``, which are in order. (numpy's own ``searchsorted`` needs
+    all of them as an array.)"""
+    low, high = np.zeros(len(wanted), np.int64), np.full(len(wanted), len(carried))
+    while (is_open := low < high).any():
+        middle = (low + high) // 2
+        less = keys_of(carried[np.minimum(middle, len(carried) - 1)]) < wanted
+        low = np.where(is_open & less, middle + 1, low)
+        high = np.where(is_open & ~less, middle, high)
+    return low
 
 
 def _set_states(columns: Columns, states: ImageStates, problems: Iterable[Problem], overlay: ColumnOverlay) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from astica_sync.core.gallery.image_state import STATES
 from astica_sync.local.filesystem import FileSystem
+from astica_sync.page.gallery.columns.shared_column import SharedColumn, SharedNames
 from astica_sync.page.gallery.image_columns import Columns
 
 FORMAT = 2
@@ -35,6 +37,7 @@ _ARRAYS = (
     "order_of_ids",
     "order_of_contents",
 )
+_SHARED = ("contents", "sizes", "mtimes")
 
 
 def write_columns(path: Path, columns: Columns, key: str) -> None:
@@ -44,6 +47,7 @@ def write_columns(path: Path, columns: Columns, key: str) -> None:
         OSError: they cannot be written.
     """
     hasher = hashlib.blake2b(key=hashlib.sha256(key.encode()).digest(), digest_size=_MAC_BYTES)
+    names, starts = columns.names.whole()
 
     def chunks() -> Iterator[bytes]:
         head = {
@@ -52,14 +56,13 @@ def write_columns(path: Path, columns: Columns, key: str) -> None:
             "titles": columns.titles,
             "places": [place.hex() for place in columns.places],
             "files": columns.files,
-            "names": len(columns.names),
+            "names": len(names),
         }
         yield json.dumps(head).encode() + b"\n"
-        yield columns.names
+        yield names
         for name in _ARRAYS:
-            file = io.BytesIO()
-            np.save(file, getattr(columns, name), allow_pickle=False)
-            yield file.getvalue()
+            column = starts if name == "name_starts" else getattr(columns, name)
+            yield from _save(column.whole() if isinstance(column, SharedColumn) else column)
 
     def signed() -> Iterator[bytes]:
         for chunk in chunks():
@@ -70,6 +73,16 @@ def write_columns(path: Path, columns: Columns, key: str) -> None:
     files = FileSystem()
     files.make_folder(path.parent)
     files.write_synced(path, signed())
+
+
+def _save(array: NDArray[Any]) -> Iterator[bytes]:
+    """What ``numpy.save`` writes, in pieces."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    yield file.getvalue()
+    rows = max(1, _PIECE // max(1, array.nbytes // max(1, len(array))))
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows].tobytes()
 
 
 def read_columns(path: Path, key: str) -> Columns | None:
@@ -101,10 +114,12 @@ def _read(file: BinaryIO) -> Columns | None:
         return None
     names = file.read(head["names"])
     arrays: dict[str, Any] = {name: np.load(file, allow_pickle=False) for name in _ARRAYS}
+    starts = arrays.pop("name_starts")
+    arrays |= {name: SharedColumn(arrays[name]) for name in _SHARED}
     return Columns(
         titles=tuple(head["titles"]),
         places=tuple(map(bytes.fromhex, head["places"])),
-        names=names,
+        names=SharedNames(names, starts),
         files=head["files"],
         notes={},
         sample_ids={},

@@ -46,10 +46,10 @@ def _are_equal(before: Columns, start: int, end: int, folder: Folder, files: Fol
         return False
     below = folder.path.partition(b"/")[2]
     below += b"/" if below else b""
-    starts = before.name_starts[start : end + 1]
+    names, lengths = before.names.between(start, end)
     return (
-        before.names[int(starts[0]) : int(starts[-1])] == b"".join([below + name for name in files.names])
-        and np.array_equal(np.diff(starts), [len(below) + len(name) for name in files.names])
+        names == b"".join([below + name for name in files.names])
+        and np.array_equal(lengths, [len(below) + len(name) for name in files.names])
         and np.array_equal(before.sizes[start:end], files.sizes)
         and np.array_equal(before.mtimes[start:end], files.mtimes)
         and before.contents[start:end].tobytes()

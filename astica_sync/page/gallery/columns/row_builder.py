@@ -1,11 +1,10 @@
 """What each image has by itself, in columns: rows are appended by folders or one by one, and put among others.
 
-A column is made at a time, so that of a million images there is at no time more than the rows before and those after.
+What a column has of each file (name, content, size, time) is shared with the rows before, see ``shared_column``.
 """
 
 import os
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,17 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astica_sync.core.gallery.image_state import WithoutFile
-from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, image_id
+from astica_sync.page.gallery.columns.shared_column import SharedColumn, SharedNames, is_worn, narrow, starts_of, take
+from astica_sync.page.gallery.image_columns import CONTENT_BYTES, NO_CONTENT, Columns, first_numbers, image_id
 from astica_sync.page.gallery.index_reader import FolderFiles
 
-
-def narrow(numbers: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The same numbers in as few bytes each as hold all of them; the same array where it has so few."""
-    if numbers.min(initial=0) >= 0:
-        for dtype in (np.uint16, np.uint32):
-            if numbers.max(initial=0) <= np.iinfo(dtype).max:
-                return numbers.astype(dtype, copy=False)
-    return numbers
+_PIECE = 100_000
+"""Rows of which what is made on the way is in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +27,30 @@ class Rows:
     ids: NDArray[np.uint64]
     class_of: NDArray[np.integer]
     place_of: NDArray[np.integer]
-    names: bytes
-    name_starts: NDArray[np.integer]
-    contents: NDArray[np.uint8]
-    sizes: NDArray[np.integer]
-    mtimes: NDArray[np.int64]
+    names: SharedNames
+    contents: SharedColumn
+    sizes: SharedColumn
+    mtimes: SharedColumn
 
     @classmethod
     def of(cls, columns: Columns, class_of: NDArray[np.integer], place_of: NDArray[np.integer]) -> "Rows":
         """The rows of columns, with other numbers of their classes and places."""
-        names, starts = columns.names, columns.name_starts
-        return cls(columns.ids, class_of, place_of, names, starts, columns.contents, columns.sizes, columns.mtimes)
+        return cls(columns.ids, class_of, place_of, columns.names, columns.contents, columns.sizes, columns.mtimes)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def keys(self) -> NDArray[np.uint64]:
-        """The first eight bytes of each content hash, as a number in this machine's order."""
-        return self.contents.view(">u8")[:, 0].astype(np.uint64)
-
     def ends_with(self, tail: "Rows", start: int) -> bool:
         """Whether the rows from ``start`` on are these, whatever their classes."""
-        starts, ends = self.name_starts[start:], tail.name_starts
+        if not np.array_equal(self.ids[start:], tail.ids):
+            return False
+        names, lengths = self.names.between(start, len(self))
+        ends, end_lengths = tail.names.between(0, len(tail))
         return (
-            np.array_equal(self.ids[start:], tail.ids)
-            and np.array_equal(starts - starts[0], ends)
-            and self.names[int(starts[0]) :] == tail.names
+            names == ends
+            and np.array_equal(lengths, end_lengths)
             and all(
-                np.array_equal(getattr(self, name)[start:], getattr(tail, name))
+                np.array_equal(getattr(self, name)[start:], getattr(tail, name)[:])
                 for name in ("place_of", "contents", "sizes", "mtimes")
             )
         )
@@ -116,30 +105,22 @@ class RowsDraft:
         return np.array(self.class_of, np.uint32)
 
     def file_keys(self) -> NDArray[np.uint64]:
-        """The numbers of the content hashes of the rows so far, see ``Rows.keys``."""
+        """The numbers of the content hashes of the rows so far, see ``first_numbers``."""
         return np.frombuffer(self.contents, ">u8")[::2].astype(np.uint64)
 
     def finish(self) -> Rows:
         """The rows. Nothing can be added any more."""
-        starts = _starts_of(np.frombuffer(self.lengths, np.uint32))
+        starts = starts_of(np.frombuffer(self.lengths, np.uint32))
         names, self.names = bytes(self.names), bytearray()
         return Rows(
             np.frombuffer(self.ids, np.uint64),
             np.frombuffer(self.class_of, np.uint32),
             narrow(np.frombuffer(self.place_of, np.uint32)),
-            names,
-            starts,
-            np.frombuffer(self.contents, np.uint8).reshape(-1, CONTENT_BYTES),
-            narrow(np.frombuffer(self.sizes, np.int64)),
-            np.frombuffer(self.mtimes, np.int64),
+            SharedNames(names, starts),
+            SharedColumn(np.frombuffer(self.contents, np.uint8).reshape(-1, CONTENT_BYTES)),
+            SharedColumn(narrow(np.frombuffer(self.sizes, np.int64))),
+            SharedColumn(np.frombuffer(self.mtimes, np.int64)),
         )
-
-
-def _starts_of(lengths: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Where each of some texts begins that follow each other, with the end of the last one."""
-    starts = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    return narrow(starts)
 
 
 class RowsUpdate:
@@ -160,7 +141,18 @@ class RowsUpdate:
 
     def file_keys(self) -> NDArray[np.uint64]:
         """As of a draft."""
-        return self._of_files(self._before.keys, self._new.keys)
+        before, new = self._before.contents, self._new.contents
+        keys = np.empty(len(self), np.uint64)
+        for start in range(0, len(keys), _PIECE):
+            piece = slice(start, min(start + _PIECE, len(keys)))
+            if self._order is None:
+                keys[piece] = first_numbers(before[piece])
+            else:
+                rows, count = self._order[piece], len(before)
+                is_new = rows >= count
+                keys[piece][is_new] = first_numbers(new[rows[is_new] - count])
+                keys[piece][~is_new] = first_numbers(before[rows[~is_new]])
+        return keys
 
     def add_row(self, one: WithoutFile, content: str) -> None:
         """As of a draft."""
@@ -171,37 +163,59 @@ class RowsUpdate:
         before, new, tail = self._before, self._new, self._tail.finish()
         if self._order is None and before.ends_with(tail, self._files):
             return before
-        lengths = [np.diff(each.name_starts) for each in (before, new, tail)]
-        starts = _starts_of(np.concatenate((self._of_files(lengths[0], lengths[1]), lengths[2])))
+        order = np.arange(self._files, dtype=np.int32) if self._order is None else self._order
+        names, *columns = _share(before, new, tail, order)
         return Rows(
             self._column("ids", tail),
             self._column("class_of", tail),
             self._column("place_of", tail),
-            b"".join((*self._names(), tail.names)),
-            starts,
-            self._column("contents", tail),
-            self._column("sizes", tail),
-            self._column("mtimes", tail),
+            names,
+            *columns,
         )
 
     def _column(self, name: str, tail: Rows) -> NDArray[Any]:
         files = self._of_files(getattr(self._before, name), getattr(self._new, name))
         last = getattr(tail, name)
         column = np.concatenate((files, last)) if len(last) else files
-        return narrow(column) if name in ("class_of", "place_of", "sizes") else column
+        return narrow(column) if name in ("class_of", "place_of") else column
 
     def _of_files(self, before: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
-        return before[: self._files] if self._order is None else np.concatenate((before, new))[self._order]
+        if self._order is None:
+            return before[: self._files]
+        return take(before, new, self._order)
 
-    def _names(self) -> Iterator[memoryview]:
-        """The names of the files. Those that follow each other before and now are one piece."""
-        rows, count = self._order, len(self._before)
-        if rows is None:
-            rows = np.arange(self._files, dtype=np.int32)
-        if not len(rows):
-            return
-        cuts = np.flatnonzero((rows[1:] != rows[:-1] + 1) | (rows[1:] == count)) + 1
-        for first, last in zip(rows[[0, *cuts]].tolist(), rows[[*cuts - 1, -1]].tolist(), strict=True):
-            rows_of, less = (self._before, 0) if first < count else (self._new, count)
-            starts = rows_of.name_starts
-            yield memoryview(rows_of.names)[int(starts[first - less]) : int(starts[last - less + 1])]
+
+def _share(
+    before: Rows, new: Rows, tail: Rows, order: NDArray[np.int32]
+) -> tuple[SharedNames, SharedColumn, SharedColumn, SharedColumn]:
+    """Names, contents, sizes and times in this order (see ``RowsUpdate``), and then those of the tail. They have the
+    large parts of those before."""
+    columns = before.contents, before.sizes, before.mtimes
+    if is_worn(*before.contents.sizes, len(before)):
+        for each in (before.names, *columns):
+            each.put_together()
+    base, count = before.contents.sizes[0], len(before)
+    files = np.zeros(len(order), np.int32)
+    is_old = order < count
+    files[is_old] = before.contents.slots_of(order[is_old])
+    # The small parts have what is left of those before, the new rows and the tail.
+    left = np.flatnonzero(is_old & (files >= base))
+    files[left] = np.arange(base, base + len(left))
+    files[~is_old] = order[~is_old] + (base + len(left) - count)
+    start = base + len(left) + len(new)
+    slots = np.concatenate((files, np.arange(start, start + len(tail), dtype=np.int32)))
+    rows = order[left]
+
+    def join(column: SharedColumn, name: str) -> SharedColumn:
+        small = np.concatenate((column[rows], getattr(new, name).whole(), getattr(tail, name).whole()))
+        return column.update(small, slots)
+
+    names = [before.names[row] for row in rows.tolist()]
+    names += [each.names[row] for each in (new, tail) for row in range(len(each))]
+    contents, sizes, mtimes = columns
+    return (
+        before.names.update(names, slots),
+        join(contents, "contents"),
+        join(sizes, "sizes"),
+        join(mtimes, "mtimes"),
+    )
