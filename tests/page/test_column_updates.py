@@ -20,6 +20,8 @@ from astica_sync.local.layout import Layout
 from astica_sync.local.scan.scanner import scan_store
 from astica_sync.open_session import open_session
 from astica_sync.page.gallery import refresh_gallery
+from astica_sync.page.gallery.columns import build_columns as columns_builder
+from astica_sync.page.gallery.columns import row_builder
 from astica_sync.page.gallery.columns.build_columns import ColumnOverlay, build_columns
 from astica_sync.page.gallery.columns.shared_column import SharedColumn, SharedNames
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
@@ -165,6 +167,8 @@ def make_beside(sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.Mon
     shorten(monkeypatch.setattr)
     # Some uploads are left for later, as those of a large store.
     monkeypatch.setattr(refresh_gallery, "MOST_PLANNED", 3)
+    for module in (columns_builder, row_builder):
+        monkeypatch.setattr(module, "_PIECE", 2)
     services = {"TRAIN_URL": sandbox.url, "DETECT_URL": sandbox.url, "API_KEY": sandbox.key}
     for name, value in (services | {"QUARANTINE": "0", "LIMIT": "100000"}).items():
         monkeypatch.setenv(f"ASTICA_{name}", value)
