@@ -22,7 +22,10 @@ from tests.harness.shell import Shell, draw, fill, in_store, on_service
 
 def object_of(store: Path, path: str) -> Path:
     """The object of one file of the store."""
-    data = (store / path).read_bytes()
+    return object_of_bytes(store, (store / path).read_bytes())
+
+
+def object_of_bytes(store: Path, data: bytes) -> Path:
     return next(
         found for found in (store / ".astica-sync" / "backup" / "objects").glob("*/*") if found.read_bytes() == data
     )
@@ -44,6 +47,19 @@ def test_a_damaged_or_missing_object_is_named_and_repaired_from_the_store(shell:
     assert "repaired from the store: Can/001.png" in ran.out
     assert "6 objects good, 2 repaired, 0 damaged" in ran.out
     assert shell("backup", "verify", "--json", "--store", pushed).json["good"] == 8
+
+
+def test_an_object_that_is_one_file_with_a_photo_gets_its_own_again(shell: Shell, pushed: Path) -> None:
+    photo, data = pushed / "Can" / "000.png", (pushed / "Can" / "000.png").read_bytes()
+    photo.unlink()
+    photo.hardlink_to(object_of_bytes(pushed, data))
+    ran = shell("backup", "verify", "--store", pushed)
+    assert ran.code == 0
+    assert "repaired from the store: Can/000.png  (was: one file with another one (a hard link)" in ran.out
+    with photo.open("r+b") as file:
+        file.write(b"edited in place")
+    assert object_of_bytes(pushed, data).is_file()
+    assert shell("backup", "verify", "--json", "--store", pushed).json["broken"] == []
 
 
 def test_what_cannot_be_repaired_is_named_with_class_and_file_and_the_exit_code_says_so(

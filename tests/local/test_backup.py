@@ -25,7 +25,7 @@ from astica_sync.errors import (
     StoreError,
     Unworkable,
 )
-from astica_sync.local.backup.backup import Backup, VerifyResult
+from astica_sync.local.backup.backup import LINKED, Backup, VerifyResult
 from astica_sync.local.backup.catalog import CatalogEntry
 from astica_sync.local.filesystem import TEMP_PREFIX, AnyPath, FileSystem
 from tests.harness.damaged_images import DAMAGED
@@ -203,6 +203,29 @@ def test_a_damaged_object_is_reported_and_replaced_by_the_next_good_copy(backup:
     assert backup.put(source, content).is_new
     assert backup.check(content) is None
     assert not leftovers(backup.root)
+
+
+def test_an_object_that_was_linked_to_a_photo_gets_a_file_of_its_own_again(
+    backup: Backup, source: Path, tmp_path: Path
+) -> None:
+    """What a program does that looks for files with the same bytes: the next change of one is a change of both."""
+    data = source.read_bytes()
+    stored = backup.put(source, hash_of(data))
+    for way in ("verify", "put", "put_bytes"):
+        source.unlink()
+        source.hardlink_to(stored.path)
+        assert backup.is_linked(stored.content)
+        assert [one.reason for one in backup.verify()] == [LINKED]
+        if way == "verify":
+            assert backup.repair(stored.content, [])
+        else:
+            assert (backup.put(source, stored.content) if way == "put" else backup.put_bytes(data)).is_new
+        assert [one.reason for one in backup.verify()] == [None]
+        source.write_bytes(b"changed in place")
+        assert backup.read(stored.content) == data
+        source.write_bytes(data)
+    backup.discard(stored.content)
+    assert not backup.is_linked(stored.content)
 
 
 def test_a_damaged_object_with_another_extension_is_replaced_too(backup: Backup, source: Path) -> None:

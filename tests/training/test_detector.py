@@ -23,6 +23,7 @@ from astica_sync.training.detect import WORKERS, DetectionResult, Detector, Vers
 from astica_sync.training.evaluation.evaluate import HeldOutSet, evaluate
 from astica_sync.training.evaluation.held_out_folder import HeldOutImage, find_held_out
 from astica_sync.training.evaluation.leaks import LeakedImage, leave_out_trained
+from astica_sync.training.evaluation.metrics import NO_ANSWER
 from astica_sync.training.find_images import ImageInput, count_formats, find_inputs, list_images, list_unsupported
 
 KEY = VersionKey("http://a http://a", 7, 5.0, "v", 10.0)
@@ -410,6 +411,14 @@ def test_a_folder_exchanged_for_a_link_after_the_listing_is_not_followed(cache: 
     errors = {each.error for each in detector(service, cache).run(inputs)}
     assert errors == {"cannot be read: symbolic link, not followed"}
     assert not service.asked
+
+
+def test_a_class_that_is_called_as_missing_answers_are_is_refused(tmp_path: Path) -> None:
+    """Each answer without a class would count as right for it."""
+    (tmp_path / NO_ANSWER).mkdir()
+    (tmp_path / NO_ANSWER / "1.png").write_bytes(PNG)
+    with pytest.raises(AsticaSyncError, match="has the name under which answers without a class are counted"):
+        find_held_out(tmp_path)
 
 
 def test_a_held_out_folder_with_links_and_a_huge_file_is_read_without_them(cache: Detections, tmp_path: Path) -> None:

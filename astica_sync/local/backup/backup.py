@@ -20,6 +20,8 @@ from astica_sync.local.backup.prepared_images import PreparedImages
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
 from astica_sync.system.error_advice import remedy
 
+LINKED = "one file with another one (a hard link), which may change it"
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
@@ -113,7 +115,8 @@ class Backup(ObjectStore):
                 yield path
 
     def verify(self, part: tuple[int, int] = (1, 1), expected: Iterable[str] = ()) -> Iterator[VerifyResult]:
-        """Hashes every object, and checks that each one in the catalog or in ``expected`` exists.
+        """Hashes every object, and checks that it has one name, and that each one in the catalog or in ``expected``
+        exists.
 
         ``part`` is (n, t): the n-th of t parts. Together they are everything; new objects do not change the parts.
 
@@ -125,7 +128,7 @@ class Backup(ObjectStore):
         for content in self.objects():
             if int(content[:8], 16) % parts == number - 1:
                 seen.add(bytes.fromhex(content))
-                yield VerifyResult(content, self.check(content))
+                yield VerifyResult(content, self.check(content) or (LINKED if self.is_linked(content) else None))
         for content in itertools.chain((entry.content for entry in self.samples()), expected):
             key = bytes.fromhex(content)
             if key not in seen and int(content[:8], 16) % parts == number - 1:
@@ -147,16 +150,17 @@ class Backup(ObjectStore):
         return sorted(content.hex() for content in objects)
 
     def repair(self, content: str, sources: Iterable[Path]) -> bool:
-        """Writes a damaged or missing object again from the first source whose bytes have its hash.
+        """Writes a damaged, linked or missing object again from the first source whose bytes have its hash.
 
         Returns whether the object is good now.
 
         Raises:
             StorageFull, StoreError: the backup cannot be written.
         """
-        if self.check(content) is None:
+        own = self.find(content) if self.check(content) is None else None
+        if own is not None and not self.is_linked(content):
             return True
-        for source in sources:
+        for source in [own] if own else sources:
             with contextlib.suppress(SourceChanged):
                 self.put(source, content)
                 return True

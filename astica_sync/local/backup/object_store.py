@@ -93,7 +93,8 @@ class ObjectStore:
     def put(self, source: Path, content: str) -> Stored:
         """Makes sure that the bytes of ``source``, which hash to ``content``, are in the backup, durably.
 
-        An existing object is read and compared; a damaged one is replaced. The object shares no inode with the source.
+        An existing object is read and compared; a damaged one is replaced, and so is one that is linked elsewhere. The
+        object shares no inode with the source.
 
         Raises:
             SourceChanged: the file has other bytes now, or cannot be read; scan again.
@@ -124,7 +125,7 @@ class ObjectStore:
         content = hasher.hexdigest()
         with self._locks.setdefault(content[:2], threading.Lock()):
             existing = self._locate(content)
-            if existing is not None and self.check(content) is None and self.secure(content):
+            if existing and not self.check(content) and not self.is_linked(content) and self.secure(content):
                 return Stored(content, *existing, is_new=False)
             try:
                 folder = self._folder(content)
@@ -166,6 +167,14 @@ class ObjectStore:
         except OSError as error:
             return f"cannot be read in the backup: {error.strerror}; {remedy(error, path, writing=False)}"
         return None if same else "damaged in the backup: its bytes do not match its name"
+
+    def is_linked(self, content: str) -> bool:
+        """Whether the file of an object has a second name, by which another program may change it: one that looks for
+        files with the same bytes makes such hard links."""
+        path = self.find(content)
+        with contextlib.suppress(OSError):
+            return path is not None and self._files.lstat(path).st_nlink > 1
+        return False
 
     def find(self, content: str) -> Path | None:
         """The file of an object, which may be damaged; None when there is none.
@@ -300,8 +309,8 @@ class ObjectStore:
             ) from error
 
     def _confirm(self, existing: Path, source: Path, content: str) -> bool:
-        """Whether the existing object has the bytes of the source, each of them: a hash can be forged. A damaged object
-        must be written again."""
+        """Whether the existing object has the bytes of the source, each of them: a hash can be forged. One that is
+        damaged or linked elsewhere must be written again."""
         try:
             same, digest = self._compare(source, existing)
         except OSError as error:
@@ -317,7 +326,7 @@ class ObjectStore:
                 f"{source} and {existing} are different images with one content hash",
                 "save the image again with an image editor, so that its bytes change",
             )
-        return self.secure(content)
+        return not self.is_linked(content) and self.secure(content)
 
     def _write(self, source: Path, content: str, existing: Path | None) -> Path:
         folder = self._folder(content)

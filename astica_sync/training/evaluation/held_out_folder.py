@@ -9,6 +9,7 @@ from pathlib import Path
 from astica_sync.core.model import fold_title
 from astica_sync.errors import AsticaSyncError
 from astica_sync.system.error_advice import remedy
+from astica_sync.training.evaluation.metrics import NO_ANSWER
 from astica_sync.training.find_images import (
     UnsupportedFile,
     count_formats,
@@ -39,7 +40,8 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
     """Every image in the class folders of a held-out folder, and the names of those in no class folder, both sorted.
 
     Raises:
-        AsticaSyncError: there is no such folder, or no image in its class folders.
+        AsticaSyncError: there is no such folder, or no image in its class folders, or a class has a name that answers
+            without a class are counted under.
     """
     if not folder.is_dir():
         raise AsticaSyncError(f"no such folder: {folder}", "Name a folder that contains one folder per class.")
@@ -50,6 +52,11 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
             loose.append(below.as_posix())
         else:
             title = unicodedata.normalize("NFC", below.parts[0])
+            if title == NO_ANSWER:
+                raise AsticaSyncError(
+                    f"{folder / below.parts[0]} has the name under which answers without a class are counted",
+                    "Give the class another name.",
+                )
             try:
                 images.append(HeldOutImage(below.as_posix(), path, title, hash_image(path, folder), folder))
             except OSError as error:
