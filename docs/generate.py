@@ -281,7 +281,8 @@ def _settings_page() -> str:
         [
             f"`{setting.name}`",
             f"`{setting.variable}`" if setting.variable else "",
-            f"`{_toml(setting.default)}`",
+            # An empty list is refused: the setting is left out.
+            f"`{_toml(setting.default)}`" if setting.default != () else "not set",
             _kind(setting),
             setting.help,
         ]

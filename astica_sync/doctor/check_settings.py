@@ -45,7 +45,7 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
         settings = settings_for(layout, offline=True)
         for setting in SETTINGS:
             value, source = getattr(settings, setting.name), settings.sources[setting.name]
-            section.facts[setting.name] = f"{_titles_text(value) if isinstance(value, tuple) else value} ({source})"
+            section.facts[setting.name] = f"{_value_text(value)} ({source})"
         written_in = Path(settings.sources["budget"])
         secret = isinstance(settings.budget, SecretAddress) and settings.budget.reveal() != str(settings.budget)
         if secret and written_in.is_file() and written_in.stat().st_mode & 0o077:
@@ -84,6 +84,13 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
     return section
 
 
+def _value_text(value: object) -> str:
+    """A value as a settings file has it, without quotation marks."""
+    if isinstance(value, tuple):
+        return _titles_text(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _titles_text(titles: Sequence[str]) -> str:
     """Class titles, the first of them where they are many or long: a store from elsewhere may name any."""
     if not titles:
@@ -110,7 +117,11 @@ def _check_refused(section: Section, layout: Layout | None, key: Secret, source:
 
 def _how_to_replace(source: str, host: str) -> str:
     is_sandbox = is_this_machine(urlsplit(f"//{host}").hostname or "")
-    made = "a sandbox prints its key" if is_sandbox else "keys are made on the service's web page"
+    made = (
+        f"the key of a sandbox is the {KEY_VARIABLE} that it was started with, or the one that it printed"
+        if is_sandbox
+        else "keys are made on the service's web page"
+    )
     if source == KEY_VARIABLE:
         return f"{made}; set it: export {KEY_VARIABLE}=KEY"
     if source == KEYRING:

@@ -40,7 +40,7 @@ REMEDIES: dict[int, str] = {
     errno.ENOLCK: _NO_LOCKS,
     errno.ELOOP: "a symbolic link is in the way, and none is followed: put the real folder or file in its place",
     errno.ENOTDIR: "a part of the path is a file and not a folder: ls -ld {path}",
-    errno.EISDIR: "a folder has the name of a file: ls -ld {path}",
+    errno.EISDIR: "it is a folder, where a file is needed: name a file, or rename the folder (ls -ld {path})",
     errno.ENOENT: "the file or a folder above it is gone: check that the disk is mounted, then run the command again",
     errno.EEXIST: "something of that name is in the way: ls -ld {path}",
     errno.EBUSY: "another program uses it: end that program, then run the command again",

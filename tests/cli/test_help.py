@@ -238,12 +238,26 @@ def test_a_command_as_long_as_the_line_has_no_indent_and_a_longer_one_is_whole()
     for width in (len(command), len(command) + 1, 30):
         lines = wrap(f"Its uploads wait, run: {command} and look at the result again", width)
         assert any(line.strip().startswith(command) for line in lines), lines
+    assert wrap("Name its columns: --column path=Datei", 32)[-1] == "  --column path=Datei"
     assert wrap("did you mean that one? --map 'a b=A B', or --new-class 'a b'", 56)[-1] == "  --new-class 'a b'"
 
 
 def test_prose_after_a_command_is_wrapped() -> None:
     lines = wrap("Run: astica-sync push. To train on what the service has: astica-sync train --anyway", 60)
     assert lines == ["Run: astica-sync push. To train on what the service has:", "  astica-sync train --anyway"]
+
+
+def test_a_sentence_about_a_command_is_wrapped_as_any_other_and_a_redirection_is_whole() -> None:
+    moved = "astica-sync init has made /photos of all/cans the copy that writes to the model, and the other is not it"
+    assert len(wrap(moved, 60)[0]) > 50
+    assert wrap("It is in the store, so astica-sync status lists it as a problem", 44)[0].endswith("astica-sync status")
+    assert "    cat > /home/me/key" in "\n".join(wrap("  Write the key to it: cat > /home/me/key, then Ctrl-D", 26))
+
+
+def test_what_follows_a_label_stays_below_its_beginning() -> None:
+    lines = wrap("Watcher  process 25061 since 2026-12-01 03:47, paused by the user", 40)
+    assert lines == ["Watcher  process 25061 since 2026-12-01", "         03:47, paused by the user"]
+    assert wrap("Failed before; it is not tried again", 30)[1] == "  again", "a sentence has no label"
 
 
 # Shell completion.

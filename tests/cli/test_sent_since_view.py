@@ -1,5 +1,6 @@
 """After a push, what the service has confirmed counts as on the service, although the last view is older."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,28 @@ def test_a_status_after_a_push_shows_what_the_service_has_confirmed(
     with Store(store) as opened:
         states = {one.state for one in opened.samples(opened.status(offline=True))}
     assert states == {ImageState.ON_SERVICE}
+
+
+def test_what_the_service_has_removed_since_the_view_is_not_counted_on_it(shell: Shell, pushed: Path) -> None:
+    count = in_store(pushed).total()
+    one, *_ = sorted((pushed / "Can").glob("*.png"))
+    one.unlink()
+    # All samples of a class are removed by one request.
+    shutil.rmtree(pushed / "Bottle")
+    left = in_store(pushed).total()
+    assert 1 < count - left < count
+    assert shell("push", "--store", pushed, "--yes").code == 0
+    found = shell("status", "--offline", "--json", "--store", pushed).json
+    assert found["in_sync"] is True and found["removed_since"] == count - left
+    assert found["remote"]["samples"] == found["remote"]["managed"] == left
+    ran = shell("status", "--offline", "--store", pushed)
+    assert f"and {count - left} removals that the service has confirmed since" in " ".join(ran.out.split())
+    counted = {
+        row.split()[0]: row.split()[1:] for row in ran.out.partition("class ")[2].splitlines()[1:] if row[:1] > " "
+    }
+    assert counted["Can"][0] == counted["Can"][1] and "Bottle" not in counted
+    assert shell("status", "--store", pushed).code == 0
+    assert shell("status", "--offline", "--json", "--store", pushed).json["removed_since"] == 0
 
 
 def test_what_a_later_view_does_not_show_still_waits(shell: Shell, pushed: Path, sandbox: RunningSandbox) -> None:

@@ -108,6 +108,16 @@ def test_import_export_and_backup_list_are_wrapped(shell: Shell, pushed: Path, t
     assert f"       1  {LONG}\n" in shell("backup", "list", "--store", pushed).out, "whole where it is no terminal"
 
 
+@pytest.mark.long
+def test_a_list_of_snapshots_is_wrapped_and_says_where_there_is_none(shell: Shell, pushed: Path) -> None:
+    assert shell("snapshot", "list", "--store", pushed).out.startswith("No snapshots yet. Each training makes one")
+    assert shell("snapshot", "list", "--json", "--store", pushed).out == ""
+    assert shell("train", "--store", pushed).code == 0
+    with Terminal(shell, "snapshot", "list", "--store", pushed, columns=40) as terminal:
+        assert terminal.end() == 0
+        assert "classes (1001_20001)" in words_of(terminal, 40)
+
+
 def test_messages_take_the_width_of_their_own_terminal_while_the_output_goes_into_a_pipe(
     shell: Shell, tmp_path: Path
 ) -> None:

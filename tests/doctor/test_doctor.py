@@ -44,6 +44,7 @@ def test_a_healthy_store_has_no_problem(shell: Shell, store: Path) -> None:
     shown = ran.json
     assert (shown["store"]["folder"], shown["store"]["samples sent"]) == (str(store), 8)
     assert (shown["settings"]["key"], shown["settings"]["limit"]) == ("from ASTICA_API_KEY", "90 (default)")
+    assert shown["settings"]["class_remove"] == "true (default)"
     assert shown["settings"]["quarantine"] == "0.4 (ASTICA_QUARANTINE)"
     assert shown["disk"]["locks"] is True
     assert shown["request_budget"]["limit"] == 90

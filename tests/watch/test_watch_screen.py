@@ -501,6 +501,13 @@ def test_an_event_shows_the_command_that_helps() -> None:
     assert "● waiting for a decision" in rows[1] and "idle" not in shown
 
 
+def test_the_later_rows_of_an_event_use_the_whole_width() -> None:
+    view = view_of(store_view(), events=0)
+    view.log = [("16:12:01", "problem", "cannot upload it, as it is " + "very " * 30 + "long")]
+    first, *others = [row for row in drawn(view, 80, 24) if "very" in row]
+    assert len(first) > 70 and all(len(row) > 70 for row in others[:-1]) and len(others) == 2, (first, others)
+
+
 @pytest.mark.parametrize(("columns", "lines"), [*SIZES, (30, 8), (12, 5)])
 def test_events_of_several_rows_leave_the_view_its_size(columns: int, lines: int) -> None:
     view = view_of(store_view(), events=3)

@@ -281,6 +281,8 @@ def test_where_systemd_does_not_run_install_says_so_and_prints_what_works_there(
     assert started[-6:] == [*program, str(photos)]
     assert started[0] == "env" and f"ASTICA_API_KEY_FILE={shell.home / 'the key'}" in started
     assert "astica-sync watch uninstall" in " ".join(ran.out.split())
+    removed = shell("watch", "uninstall", "--store", photos)
+    assert removed.out == f"Removed {file}\n" and not file.exists()
     [cron] = re.findall(r"^  \*/5 \* \* \* \*  (.*)$", ran.out, re.MULTILINE)
     assert "my 50\\% cans" in cron, "cron takes a per cent sign for the end of the command"
     words = shlex.split(cron.replace("\\%", "%"))

@@ -1,6 +1,7 @@
 """``astica-sync pull-status``."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ from astica_sync.system.processes.suspended_process import is_suspended
 
 if TYPE_CHECKING:
     from astica_sync.core.fleet.store_claim import StoreClaim
+    from astica_sync.core.model import Observation
+    from astica_sync.core.plan.plan import Plan
+    from astica_sync.local.db.journal import Journal
 
 MOST_AGE = 50 * 365 * 86_400.0
 """An older view has a time of a clock that was wrong."""
@@ -85,11 +89,17 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
 
     with open_store(store, Progress(), offline=offline) as opened:
         found = find_status(opened.session, offline=offline, quick=True)
-        sent_since = 0
+        sent_since = removed_since = 0
         if offline:
             quarantine = opened.session.policy.quarantine
             sent = sent_since_view(found.plan, found.observation.asked_at, quarantine)
-            found, sent_since = replace(found, plan=with_sent_as_managed(found.plan, sent)), len(sent)
+            gone = _removed_since_view(opened.session.local.journal, found.observation, found.plan)
+            plan = with_sent_as_managed(found.plan, sent)
+            left = {
+                title: replace(plan.classes[title], managed=plan.classes[title].managed - gone[title]) for title in gone
+            }
+            found = replace(found, plan=replace(plan, classes={**plan.classes, **left}))
+            sent_since, removed_since = len(sent), gone.total()
         status = check_samples(opened.session, found, CHECK_SECONDS)
         note_rejections(opened.session.local.index, found.plan, status)
         status = replace(status, problems=name_cut_off(opened.session.local.fs, opened.layout.root, status.problems))
@@ -114,11 +124,12 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 "in_two_formats": [[json_name(path) for path in pair] for pair in pairs],
                 "follows": follows,
                 "confirmed_since": sent_since,
+                "removed_since": removed_since,
                 "asked_at": asked_at if math.isfinite(asked_at) else None,
                 "changed": None if changed is None else str(changed),
                 **_store_data(others, own),
             }
-            data["remote"]["samples"] += sent_since
+            data["remote"]["samples"] += sent_since - removed_since
             if ignored:
                 data["ignored"] = left_out_data(find_left_out(opened.layout.root, opened.session.local.fs))
             click.echo(json_line(data))
@@ -129,7 +140,8 @@ def pull_status(store: Path | None, as_json: bool, exit_code: bool, offline: boo
                 f'Model    {model.model_id} "{safe(model.title)}" at {urlsplit(opened.settings.train_url).netloc}',
             ]
             if offline:
-                lines.append(_view_line(status.observation.asked_at, opened.session.runtime.clock.now(), sent_since))
+                now = opened.session.runtime.clock.now()
+                lines.append(_view_line(status.observation.asked_at, now, sent_since, removed_since))
             if follows:
                 of_version = data_of_version(
                     follows, _samples_of(opened, snapshot), status.plan.unmanaged, status.owned
@@ -203,10 +215,29 @@ def _samples_of(opened: OpenStore, snapshot: str) -> list[SnapshotSample]:
         return []
 
 
-def _view_line(asked_at: float, now: float, sent_since: int) -> str:
-    """How old what is compared with is, and what is known from the answers to the uploads after it."""
+def _removed_since_view(journal: "Journal", view: "Observation", plan: "Plan") -> Counter[str]:
+    """By class, how many of the managed samples that the view has the service has removed after the view was asked for,
+    as its answers say."""
+    removed = {
+        event.sample_id
+        for event in journal.history(since=view.asked_at)
+        if event.action in ("remove", "remove-class") and event.outcome == "done"
+    }
+    if not removed:
+        return Counter()
+    removed -= {one.sample_id for one in plan.unmanaged}
+    titles = Counter(one.class_title for one in view.samples if one.sample_id in removed)
+    return Counter(
+        {title: min(titles[title], count.managed) for title, count in plan.classes.items() if title in titles}
+    )
+
+
+def _view_line(asked_at: float, now: float, sent_since: int, removed_since: int) -> str:
+    """How old what is compared with is, and what is known from the answers to the requests after it."""
     age = f", {duration(now - asked_at)} ago" if 0 <= now - asked_at < MOST_AGE else ""
-    since = f", and {number(sent_since, 'sample')} that the service has confirmed since" if sent_since else ""
+    counts = [number(sent_since, "sample")] if sent_since else []
+    counts += [number(removed_since, "removal")] if removed_since else []
+    since = f", and {' and '.join(counts)} that the service has confirmed since" if counts else ""
     return f"View     of {local_time(asked_at)}{age}{since}; nothing was asked now (--offline)"
 
 

@@ -18,14 +18,18 @@ from astica_sync.shell_quote import quote_path
 
 _QUOTED = r"""(?:\$'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*")"""
 _PLAIN = r"""[^\s,;)'"]"""
+_NO_VERB = r"(?!(?:has|lists|names|prints|removes|shows|works) )"
 _COMMAND = re.compile(
-    # An apostrophe inside a word quotes nothing, and a full stop or colon after a word ends the command.
-    r"(?<![\w./-])(?:astica-sync|chmod|cp|df|findmnt|launchctl|ls|lsattr|mv|pip|rm|sudo|systemctl)"
-    rf"(?: (?:{_QUOTED}(?:{_QUOTED}|{_PLAIN})*|{_PLAIN}+(?:(?<==){_QUOTED}+)?)(?<![\w'\"][.:]))+"
+    # An apostrophe inside a word quotes nothing; a full stop or colon after a word ends the command, and so does the
+    # verb of a sentence about it.
+    r"(?<![\w./-])(?:astica-sync|cat(?= >)|chmod|cp|df|findmnt|launchctl|ls|lsattr|mv|pip|rm|sudo|systemctl)"
+    rf"(?: {_NO_VERB}(?:{_QUOTED}(?:{_QUOTED}|{_PLAIN})*|{_PLAIN}+(?:(?<==){_QUOTED}+)?)(?<![\w'\"][.:]))+"
     # An option alone, to be added to the command that was run.
-    rf"|(?<![^\s(])--[a-z-]+ {_QUOTED}+"
+    rf"|(?<![^\s(])--[a-z-]+ (?:{_QUOTED}+|[a-z]+={_PLAIN}+)"
 )
 """A command with its arguments, as hints have them."""
+
+_LABEL = re.compile(r"[A-Z][a-z]+ {2,}(?<=^.{9})(?=\S)")
 
 _ARGUMENT = rf"(?:{_QUOTED}|(?!-){_PLAIN}*[^\s,;)'\".:])"
 _NO_WORD = r"(?![a-z]+(?:[\s.,;)]|$))"
@@ -145,7 +149,9 @@ def wrap(line: str, width: int) -> list[str]:
     if display_width(text) <= width:
         return [line]
     before, _, after = line.partition(text) if text in line else ("", "", "")
-    indent = " " * (len(text) - len(text.lstrip(" ")) + 2)
+    # What follows a label, as in the first lines of a status, stays below its beginning.
+    label = _LABEL.match(text)
+    indent = " " * (label.end() if label else len(text) - len(text.lstrip(" ")) + 2)
     joined = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
     pieces = [""]
     for space, word in re.findall("( *)([^ ]+)", joined):

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 MOST_FAILED = 20
 LOWER_LIMIT = "The service allows fewer requests than this machine counts on, or another one spends them too"
-WHAT_IS_LEFT = "set ASTICA_LIMIT to what is left for this machine, and ASTICA_LIMIT_WINDOW to the service's window."
+WHAT_IS_LEFT = (
+    "set ASTICA_LIMIT to what is left for this machine, which is the service's limit less what the others send in a "
+    "minute."
+)
 MOST_MOVED = 3
 """So many samples that went from one class to another are named."""
 _UNREAD = (

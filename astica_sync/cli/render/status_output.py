@@ -230,7 +230,7 @@ def status_lines(
             ),
         ),
         *_section(
-            "The same image in another class of another store: leave it in one",
+            "The same image in another class of another store, or of this one before it was rebuilt: leave it in one",
             "yellow",
             len(plan.in_other_stores),
             map(in_other_store_line, plan.in_other_stores),

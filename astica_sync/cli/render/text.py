@@ -271,7 +271,9 @@ def how_to_allow(refusals: "Sequence[Refusal]", *, uploaded: bool = True) -> str
     allow = "If that is intended: astica-sync push --yes, or --max-remove N."
     if any(has_moved(sample) for refusal in refusals for sample in refusal.samples):
         both = " What was moved is in both classes on the service now." if uploaded else ""
-        back = f"{allow}{both} If the move was a mistake, this moves it back: {_RESTORE} --move-back"
+        back = (
+            f"{allow}{both} If the move was a mistake and is not undone yet, this moves it back: {_RESTORE} --move-back"
+        )
         if any(_is_deleted(sample) for refusal in refusals for sample in refusal.samples):
             back += f". What was deleted, this lists: {_RESTORE} --dry-run"
         return back

@@ -52,6 +52,8 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
             if version.snapshot is not None:
                 names.setdefault(version.snapshot, []).append(version.name or f"@{version.number}")
         present = history.snapshots.ids()
+        if not (present or names or as_json):
+            print_lines(["No snapshots yet. Each training makes one: astica-sync train"])
         for one in (*present, *sorted(names.keys() - present)):
             try:
                 samples = list(history.snapshots.read(one))
@@ -73,7 +75,7 @@ def list_snapshots(store: Path | None, as_json: bool) -> int:
                 continue
             versions = ", ".join(map(safe, names.get(one, []))) or "no known version"
             count = f"{number(len(samples), 'sample')} in {number(len(classes), 'class', 'classes')}"
-            click.echo(f"{one[:8]}  {local_time(at)}  {count}  ({versions})")
+            print_lines([f"{one[:8]}  {local_time(at)}  {count}  ({versions})"])
     return code
 
 

@@ -213,6 +213,9 @@ def uninstall(store: Path | None) -> int:
         raise AsticaSyncError(
             f"cannot remove {file}: {error.strerror}", f"Remove it yourself: rm {quote_path(str(file))}"
         ) from None
+    if file.suffix == ".service" and not SYSTEMD_RUNS.is_dir():
+        click.echo(f"Removed {safe(str(file))}")
+        return 0
     click.echo(f"Removed {safe(str(file))}. If the service still runs, this stops it:")
     click.echo(
         f"  systemctl --user stop {file.name}" if file.suffix == ".service" else f"  launchctl remove {file.stem}"

@@ -154,6 +154,8 @@ def _event(event: tuple[str, str, str], width: int) -> list["Text"]:
         return [line]
     first, *more = wrap(safe(text), room)
     line.append(shorten(first, room))
+    # The other rows begin further left, and have more room than the first.
+    more = wrap(" ".join(piece.strip() for piece in more), width - 2) if more else []
     rows = [part for piece in more for part in continue_command(piece.strip(), width - 2)]
     return [line, *(Text(shorten(f"  {row}", width), no_wrap=True) for row in rows)]
 
