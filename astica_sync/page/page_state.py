@@ -31,7 +31,8 @@ from astica_sync.page.gallery.first_images import FIRST, first_images
 from astica_sync.page.gallery.gallery_view import RANKED, GalleryFilter, KnownRows, View, make_view
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import image_id
-from astica_sync.page.gallery.refresh_gallery import BEFORE, MANY_ROWS, Gallery, return_memory, unlooked_gallery
+from astica_sync.page.gallery.process_memory import keep_large_apart, return_memory
+from astica_sync.page.gallery.refresh_gallery import BEFORE, MANY_ROWS, Gallery, unlooked_gallery
 from astica_sync.page.live.event_hub import EventHub
 from astica_sync.page.live.outside_changes import OutsideChanges
 from astica_sync.page.live.push_runner import PushRunner
@@ -251,6 +252,8 @@ class Page:
         self.line = await asyncio.wrap_future(self.changes.run(lambda maker: maker.line()))
         kept = await asyncio.to_thread(read_columns, self._kept_columns, self._cache_key)
         if kept is not None:
+            if len(kept) > MANY_ROWS:
+                keep_large_apart()
             self.gallery = unlooked_gallery(kept, BEFORE, 1)
             self._refreshed.set()
 

@@ -1,7 +1,6 @@
 """Scans, plans as ``status --offline`` does, and makes a new gallery from both."""
 
 import contextlib
-import ctypes
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from astica_sync.page.gallery.columns.find_changes import find_changes
 from astica_sync.page.gallery.held_out_folders import HeldOutFolders
 from astica_sync.page.gallery.image_columns import Columns
 from astica_sync.page.gallery.index_reader import IndexReader
+from astica_sync.page.gallery.process_memory import keep_large_apart, return_memory
 from astica_sync.sync.observe import last_observation
 from astica_sync.sync.plan.find_status import StoreStatus, plan_round
 from astica_sync.sync.push.preflight_checks import requests_of
@@ -140,6 +140,7 @@ class GalleryRefresher:
         # A scan of some folders says nothing of how large the store is.
         many = max(scan.files, 0 if self._last is None else len(self._last[1].columns)) > MANY_ROWS
         if many:
+            keep_large_apart()
             self._give_back()
         position, seen = self._index.position(), self._seen()
         changed = self._index.changed_files(position)
@@ -281,12 +282,6 @@ def unlooked_gallery(columns: Columns, why: str, revision: int, usual: ImageStat
     """A gallery of the columns that there are before the store was looked at; ``why`` says which these are."""
     states = ImageStates(usual=Shown(usual, why))
     return Gallery(revision, columns, states, None, None, summarize(columns), why)
-
-
-def return_memory() -> None:
-    """Gives the system back what is not used any more, where the C library can (glibc)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def summarize(columns: Columns) -> dict[str, Any]:
