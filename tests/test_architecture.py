@@ -187,6 +187,7 @@ HOMES: dict[str, set[str]] = {
     "pandas": {"api"},
     "pathspec": {"local/scan/ignore"},
     "PIL": {
+        "local/image/check_and_render",
         "local/image/decoder_process",
         "local/image/prepare/encode",
         "local/image/prepare/kept_metadata",
@@ -693,7 +694,9 @@ def test_help_is_there_before_anything_heavy_is_loaded() -> None:
 
 OPENING_IMAGES = re.compile(r"\bImage\.open\(|\bImageFile\.Parser\b|\b\w*ImagePlugin\b|\bcv2\b|\bimageio\b")
 IMPORTING_PROCESS = re.compile(
-    r"^\s*(?:from|import) astica_sync\.local\.image\.(?:\w+_process|prepare\.(?:\w+_process|open_source))", re.MULTILINE
+    r"^\s*(?:from|import) astica_sync\.local\.image\."
+    r"(?:\w+_process|check_and_render|prepare\.(?:\w+_process|open_source))",
+    re.MULTILINE,
 )
 IMAGE_OPENERS = {
     "local/image/decoder_process",
@@ -713,6 +716,5 @@ def test_images_of_users_are_opened_in_the_bounded_processes_alone() -> None:
     }
     assert {place for place, text in texts.items() if OPENING_IMAGES.search(text)} == IMAGE_OPENERS
     importing = {place for place, text in texts.items() if IMPORTING_PROCESS.search(text)}
-    assert importing <= IMAGE_OPENERS | {"local/image/prepare/plain_colours"}, (
-        "a decoder would run in the program itself"
-    )
+    inside = {"local/image/prepare/plain_colours", "local/image/check_and_render", "inspect/measure_process"}
+    assert importing <= IMAGE_OPENERS | inside, "a decoder would run in the program itself"

@@ -26,13 +26,13 @@ from astica_sync.inspect.findings import (
     find_wrong_label,
     in_order,
 )
-from astica_sync.inspect.measure_image import measure_image
+from astica_sync.inspect.measure_image import Openers, measure_image
+from astica_sync.inspect.measurer import Measurer
 from astica_sync.inspect.work_on_worker import measure_shard, read_content
 from astica_sync.likeness.find_pairs import FIT, Candidates, PicturePair, confirm, find_candidates, judge
 from astica_sync.likeness.small_picture import HASHES, SmallPicture, decode, read_hashes
 from astica_sync.local.db.features import FeatureCache
 from astica_sync.local.db.image_facts import ImageFacts, ImageFactsCache
-from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.image.worker_pool import WORKERS
 from astica_sync.local.scan.scanner import ScanOptions, scan_store
@@ -108,12 +108,13 @@ def inspect_store(
     with (
         contextlib.closing(ImageFactsCache(state / CACHE, recipe=recipe.identity, converted=maybe_converted)) as cache,
         contextlib.closing(Rasterizer(recipe)) as rasterizer,
+        contextlib.closing(Measurer()) as measurer,
     ):
-        check = partial(check_as_sent, local.decoder, local.preparer)
+        openers = Openers(measurer, local.preparer, local.decoder, rasterizer)
         work: FileWork[ImageFacts | str] = FileWork(
             partial(measure_shard, recipe=recipe),
             lambda content, path: read_content(path, content),
-            lambda content, path: measure_image(path, content, rasterizer, check),
+            lambda content, path: measure_image(path, content, openers),
         )
         facts, looked_at, unreadable = _measure(files, cache, executor, work, report)
         for image in images:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from astica_sync.core.recipe import Recipe
 from astica_sync.executor.file_work import Shard
 from astica_sync.features.extractor import Extractor, load_extractor
-from astica_sync.inspect.measure_image import measure_bytes
+from astica_sync.inspect.measure_image import Openers, measure_bytes
+from astica_sync.inspect.measurer import Measurer
 from astica_sync.local.db.detections import hash_bytes
 from astica_sync.local.db.image_facts import ImageFacts
 from astica_sync.local.filesystem import FileSystem
 from astica_sync.local.image.decoder import Decoder
 from astica_sync.local.image.format import dimensions
-from astica_sync.local.image.prepare.image_as_sent import check_as_sent
 from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES, Preparer
 from astica_sync.local.image.rasterizer import Rasterizer
 from astica_sync.local.image.worker_pool import HEAVY_PIXELS
@@ -35,11 +35,10 @@ class _Tools:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.rasterizer = Rasterizer(recipe, workers=1)
-        self.decoder = Decoder(workers=1)
-        self.preparer = Preparer(recipe, workers=1)
+        self.openers = Openers(Measurer(workers=1), Preparer(recipe, workers=1), Decoder(workers=1), self.rasterizer)
 
     def close(self) -> None:
-        for part in (self.rasterizer, self.decoder, self.preparer):
+        for part in (self.rasterizer, self.openers.measurer, self.openers.preparer, self.openers.decoder):
             part.close()
 
 
@@ -74,7 +73,6 @@ def measure_shard(shard: Shard, recipe: Recipe) -> dict[str, ImageFacts | None]:
     """What ``measure_image`` finds. A broken image is left to the machine that asked, as this one may be short of
     memory or time; and so is one of so many pixels that few may be opened at a time."""
     with _tools(recipe) as tools, ThreadPoolExecutor(_THREADS) as pool:
-        check = partial(check_as_sent, tools.decoder, tools.preparer)
 
         def measure(item: tuple[str, str | bytes]) -> ImageFacts | str | None:
             content, source = item
@@ -82,7 +80,7 @@ def measure_shard(shard: Shard, recipe: Recipe) -> dict[str, ImageFacts | None]:
             if data is None:
                 return None
             width, height = dimensions(data) or (0, 0)
-            return "" if width * height > HEAVY_PIXELS else measure_bytes(data, tools.rasterizer, check)
+            return "" if width * height > HEAVY_PIXELS else measure_bytes(data, tools.openers)
 
         found = zip(shard, pool.map(measure, shard), strict=True)
         return {

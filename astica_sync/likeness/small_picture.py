@@ -75,23 +75,24 @@ def make_small_picture(raster: npt.NDArray[np.uint8]) -> SmallPicture:
     """From a square raster (``RASTER_SIDE``, ``RASTER_SIDE``, 3) in red, green and blue."""
     colours = raster.astype(np.float32)
     luma = colours @ _LUMA
-    spread = colours.std(axis=(0, 1))
-    structure = luma
+    structure, has_structure = luma, True
+    # A brightness with contrast needs no look at the channels: it is a mean of them, and varies no more than they do.
     if luma.std() < MIN_CONTRAST:
         # Colours of the same brightness: the channel with the most contrast has the structure.
+        spread = colours.std(axis=(0, 1))
         structure = colours[..., int(spread.argmax())]
+        has_structure = bool(spread.max() >= MIN_CONTRAST)
     inside = _find_inside(colours)
-    boxes = (WHOLE, *CROPS)
-    hashes = [_difference_hash(structure, box) for box in boxes]
-    hashes.append(_difference_hash(structure[:, ::-1], WHOLE))
-    hashes.append(_difference_hash(structure, inside) if inside else hashes[0])
+    hashes = _difference_hashes(structure, (WHOLE, *CROPS))
+    hashes += _difference_hashes(structure[:, ::-1], (WHOLE,))
+    hashes += _difference_hashes(structure, (inside,)) if inside else hashes[:1]
     differences = np.stack((colours[..., 0] - luma, colours[..., 2] - luma), -1) / 2
     return SmallPicture(
         np.array(hashes, np.uint64),
         _pixels(structure, differences, WHOLE),
         _pixels(structure, differences, inside) if inside else None,
         inside or WHOLE,
-        bool(spread.max() >= MIN_CONTRAST),
+        has_structure,
     )
 
 
@@ -146,12 +147,21 @@ def _pixels(structure: Floats, differences: Floats, box: Box) -> Pixels:
     return Pixels(luma, np.clip(np.rint(np.stack((red, blue), -1)), -127, 127).astype(np.int8))
 
 
-def _difference_hash(structure: Floats, box: Box) -> int:
-    """64 bits: whether each of 8 x 8 places is darker than the next one to its right, by more than what compression
-    changes in a plain ground."""
-    places = _average(structure, 8, 9, box)
-    bits = np.packbits((places[:, 1:] > places[:, :-1] + _LEAST_STEP * places.std()).ravel())
-    return int.from_bytes(bits.tobytes(), "little")
+def _difference_hashes(structure: Floats, boxes: tuple[Box, ...]) -> list[int]:
+    """64 bits of each part: whether each of 8 x 8 places is darker than the next one to its right, by more than what
+    compression changes in a plain ground."""
+    across, down = _grids(boxes)
+    places = (down @ structure).reshape(len(boxes), 8, -1) @ across
+    spread = places.reshape(len(boxes), -1).std(axis=1)[:, None, None]
+    darker = places[:, :, 1:] > places[:, :, :-1] + np.float32(_LEAST_STEP) * spread
+    return [int.from_bytes(row.tobytes(), "little") for row in np.packbits(darker.reshape(len(boxes), -1), axis=1)]
+
+
+@functools.lru_cache(maxsize=256)
+def _grids(boxes: tuple[Box, ...]) -> tuple[Floats, Floats]:
+    """The weights of 9 places across, (parts, ``RASTER_SIDE``, 9), and of 8 down, (8 x parts, ``RASTER_SIDE``)."""
+    across = np.stack([_weights(9, left, right).T for left, _, right, _ in boxes])
+    return across, np.concatenate([_weights(8, top, bottom) for _, top, _, bottom in boxes])
 
 
 def _average(plane: Floats, rows: int, columns: int, box: Box) -> Floats:

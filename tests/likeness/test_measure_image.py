@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astica_sync.inspect.measure_image import high_quantile
+from astica_sync.inspect.measure_pixels import high_quantile
 
 
 @pytest.mark.parametrize("size", [1, 2, 15, 16, 17, 199, 200, 201, 4000, 109_252])

@@ -5,6 +5,7 @@ processor time. PNG and JPEG alone are opened, whatever a file is called.
 """
 
 import io
+from typing import Literal
 
 from PIL import Image, ImageFile, ImageOps, ImageStat, JpegImagePlugin, PngImagePlugin
 
@@ -22,25 +23,29 @@ def render(data: bytes, side: int, *, square: bool) -> bytes:
     if kind is None:
         return b""
     try:
-        small = _flatten(_open(data, kind, side), side, square=square)
+        small = flatten(ImageOps.exif_transpose(open_small(data, kind, side)), side, square=square)
     except Exception:  # noqa: BLE001 - Pillow raises whatever the bytes provoke; MemoryError is one of it
         return b""
     return SIZE.pack(*small.size) + small.tobytes()
 
 
-def _open(data: bytes, kind: str, side: int) -> Image.Image:
+def open_small(data: bytes, kind: Literal["png", "jpeg"], side: int) -> ImageFile.ImageFile:
+    """The image, not yet decoded; of a JPEG a fraction of its pixels, where these are enough for rasters of this side.
+
+    Raises:
+        Exception: whatever the bytes provoke.
+    """
     # The two classes by name: Image.open would bring in other formats, and with some of them other programs.
-    opened: ImageFile.ImageFile
     if kind == "png":
-        opened = PngImagePlugin.PngImageFile(io.BytesIO(data))
-    else:
-        opened = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-        # A fraction of the size, twice the raster's, is enough.
-        opened.draft(None, (2 * side, 2 * side))
-    return ImageOps.exif_transpose(opened)
+        return PngImagePlugin.PngImageFile(io.BytesIO(data))
+    opened = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    # A fraction of the size, twice the raster's, is enough.
+    opened.draft(None, (2 * side, 2 * side))
+    return opened
 
 
-def _flatten(image: Image.Image, side: int, *, square: bool) -> Image.Image:
+def flatten(image: Image.Image, side: int, *, square: bool) -> Image.Image:
+    """The upright image in 8 bits of red, green and blue, without transparency, and small."""
     if image.mode.startswith("I"):
         # 16 bits of grey, of which Pillow would keep the lowest 8.
         image = image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
@@ -71,10 +76,15 @@ def answer(request: bytes) -> bytes:
     return render(request[REQUEST.size :], side, square=square)
 
 
-def main() -> None:
-    # Limits of Pillow on metadata and pixels, below what is accepted here; the memory of the process is bounded.
+def lift_limits() -> None:
+    """Lifts Pillow's limits on metadata and pixels, below what is accepted here; the memory of the process is
+    bounded."""
     Image.MAX_IMAGE_PIXELS = None
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
+
+
+def main() -> None:
+    lift_limits()
     run(answer)
 
 

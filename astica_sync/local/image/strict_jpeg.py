@@ -6,6 +6,7 @@ taken out first, since cameras get it wrong and only the first warning is seen.
 """
 
 import re
+from typing import Any, Literal
 
 import simplejpeg
 
@@ -45,6 +46,19 @@ def find_damage(data: bytes) -> str | None:
         if count <= len(before) - len(before.rstrip(b"\0")) <= count + _READ_AHEAD:
             return None
     return damage
+
+
+def decode_sound(data: bytes, colours: Literal["GRAY", "RGBX"], sides: tuple[int, int], *, whole: bool) -> Any:
+    """The pixels of a JPEG in which there is no damage: rows of one byte a pixel, or of four, of which the last is
+    void. As large as the image where ``whole``; else of ``sides``, width and height, a fraction of its own.
+
+    Application data do not count, so the colours of an RGB image are right where it is one of YCbCr without them.
+
+    Raises:
+        ValueError: a warning of the decoder, of which ``find_damage`` tells whether it is of damage.
+    """
+    width, height = (0, 0) if whole else sides
+    return simplejpeg.decode_jpeg(_without_metadata(data), colorspace=colours, min_height=height, min_width=width)
 
 
 def _decode(data: bytes) -> str | None:
