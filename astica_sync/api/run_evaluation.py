@@ -56,7 +56,7 @@ class Evaluating:
         for package in ("sklearn", "scipy", "numpy"):
             require(package, "evaluate")
         session = self.runner.session
-        found = find_in_folders(folders)
+        found = find_in_folders(folders, session.local.preparer.recipe.formats)
         model = self.runner.trainer.poll().model
         chosen = self.runner.choose_versions(versions, model)
         if baseline is not None:

@@ -62,7 +62,7 @@ class Splitting:
                 "no version with known data was trained since",
                 "Train a version first, or move new photos to the held-out folder by hand.",
             )
-        held, _ = find_held_out(to)
+        held, _ = find_held_out(to, session.local.preparer.recipe.formats)
         files, group_of = self._group(images, [(image.content, image.path) for image in held])
         names = {image.name: image.content for image in held}
         staying = set()

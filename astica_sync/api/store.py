@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,7 @@ def _as_many(images: Images | Iterable[Images]) -> Iterable[Images]:
     return [images] if single else images  # type: ignore[list-item, return-value]
 
 
-def _find_images(images: Iterable[Images]) -> Iterator[ImageInput]:
+def _find_images(images: Iterable[Images], formats: Collection[str]) -> Iterator[ImageInput]:
     found: list[Iterator[ImageInput]] = []
     try:
         for number, image in enumerate(images, 1):
@@ -63,7 +63,7 @@ def _find_images(images: Iterable[Images]) -> Iterator[ImageInput]:
             if data is not None:
                 found.append(iter([ImageInput(f"image {number}", data)]))
             elif isinstance(image, str | Path):
-                found.append(find_inputs([str(image)], lambda: b""))
+                found.append(find_inputs([str(image)], lambda: b"", formats))
             else:
                 raise TypeError
     except TypeError:
@@ -398,7 +398,8 @@ class Store:
             AsticaSyncError: there is no such file, no version, or an image is of none of these kinds.
             RemoteError: the service cannot be reached.
         """
-        return self.detect_inputs(_find_images(_as_many(images)), version)
+        found = _find_images(_as_many(images), self.session.local.preparer.recipe.formats)
+        return self.detect_inputs(found, version)
 
     def detect_inputs(self, inputs: Iterable[ImageInput], version: str | None = None) -> Iterator[DetectionResult]:
         """As ``detect``, for images that need not be files."""

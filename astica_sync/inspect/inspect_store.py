@@ -98,7 +98,7 @@ def inspect_store(
         images.append(Image(sample.class_title, sample.paths, sample.content))
         files.setdefault(sample.content, local.layout.root / sample.paths[0])
     for folder in held_out:
-        for held in find_held_out(folder)[0]:
+        for held in find_held_out(folder, local.preparer.recipe.formats)[0]:
             images.append(Image(held.title, (str(held.path),), held.content, held_out=True))
             files.setdefault(held.content, held.path)
     findings = [find_no_image(problem.path, problem.reason) for problem in local.index.problems()]

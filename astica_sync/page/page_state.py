@@ -93,7 +93,9 @@ class Page:
         network: Path | None = None,
     ) -> None:
         """``run`` names this run of the program in what it gives out; ``network`` is an ONNX file for the preview."""
-        self.held_out: HeldOutFolders = HeldOutFolders(layout.root, facts.model_id, facts.held_out)
+        self.held_out: HeldOutFolders = HeldOutFolders(
+            layout.root, facts.model_id, facts.held_out, facts.recipe.formats
+        )
         keeper = StoreKeeper(layout.root, self.held_out, self._note_found)
         self.layout: Layout = layout
         self.facts: StoreFacts = facts

@@ -51,9 +51,11 @@ class ImageInput:
         return (len(self.source), self.source) if isinstance(self.source, bytes) else _read(self.source, self.inside)
 
 
-def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[ImageInput]:
-    """The images that ``names`` refer to: files, folders with every PNG and JPEG file below them, patterns such as
-    ``'new/*.png'``, https addresses, and ``-`` for one image on standard input.
+def find_inputs(
+    names: Iterable[str], stdin: Callable[[], bytes], formats: Collection[str] | None = None
+) -> Iterator[ImageInput]:
+    """The images that ``names`` refer to: files, folders with every image below them, see ``list_images``, patterns
+    such as ``'new/*.png'``, https addresses, and ``-`` for one image on standard input.
 
     Raises:
         AsticaSyncError: a name is none of these, or a folder contains no image. Raised before the first image is
@@ -68,9 +70,9 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
             check_image_address(name)
             sources.append((name, None))
         elif path.is_dir():
-            inside = list_images(path)
+            inside = list_images(path, formats)
             if not inside:
-                if formats := count_formats(list_unsupported(path)):
+                if formats := count_formats(list_unsupported(path, formats)):
                     raise AsticaSyncError(
                         f"{path} contains no image that can be sent or converted; it has {formats}",
                         "Convert these to PNG or JPEG, or name another folder, or files.",
@@ -91,16 +93,18 @@ def find_inputs(names: Iterable[str], stdin: Callable[[], bytes]) -> Iterator[Im
     )
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, formats: Collection[str] | None = None) -> list[Path]:
     """Every image below a folder, sorted: what is sent or converted by its first bytes, as for a push, and what has the
     name of a PNG or JPEG and is none, so that it is not left out in silence. A link is among them and is not followed.
+
+    ``formats`` are those that are converted, see ``Recipe``; by default those that the default recipe converts here.
 
     Hidden files, litter and what an ignore file in the folder excludes are skipped.
 
     Raises:
         StoreError: the ignore file cannot be read.
     """
-    formats = usable_recipe().formats
+    formats = _or_default(formats)
     return sorted(path for path in _walk(folder) if _looks_like_image(path, formats))
 
 
@@ -113,14 +117,14 @@ class UnsupportedFile:
     format: str
 
 
-def list_unsupported(folder: Path) -> list[UnsupportedFile]:
+def list_unsupported(folder: Path, formats: Collection[str] | None = None) -> list[UnsupportedFile]:
     """What ``list_images`` passes over by its first bytes, sorted: images in other formats, videos and the like. Text
     is not among it, since the files that belong to a data set are text.
 
     Raises:
         StoreError: the ignore file cannot be read.
     """
-    found, formats = [], usable_recipe().formats
+    found, formats = [], _or_default(formats)
     for path in _walk(folder):
         with contextlib.suppress(OSError):
             status = path.lstat()
@@ -142,6 +146,10 @@ def count_formats(files: Iterable[UnsupportedFile]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
+def _or_default(formats: Collection[str] | None) -> Collection[str]:
+    return usable_recipe().formats if formats is None else formats
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     """The files below a folder, and the links, that are not hidden, no litter and not in its ignore file.
 
@@ -160,7 +168,7 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(place) / name
 
 
-def list_ignored(folder: Path) -> list[Path]:
+def list_ignored(folder: Path, formats: Collection[str] | None = None) -> list[Path]:
     """Every image that the ignore file of a folder leaves out, sorted.
 
     Raises:
@@ -168,7 +176,8 @@ def list_ignored(folder: Path) -> list[Path]:
     """
     if not (folder / IGNORE_FILE).exists():
         return []
-    taken, formats = set(list_images(folder)), usable_recipe().formats
+    formats = _or_default(formats)
+    taken = set(list_images(folder, formats))
     ignored: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name) and not is_litter(name, folder=True)]

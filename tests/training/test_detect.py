@@ -161,6 +161,31 @@ def test_files_of_other_formats_in_a_folder_are_counted_and_listed_in_json(
         assert "psd" not in ran.out
 
 
+def test_what_the_recipe_of_the_store_does_not_convert_is_left_out_of_a_folder(
+    shell: Shell, store: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new" / "one"
+    folder.mkdir(parents=True)
+    shutil.copy(store / "one" / "000.png", folder / "a.png")
+    with Image.open(store / "two" / "000.png") as image:
+        image.save(folder / "b.webp", lossless=True)
+    settings = store / "astica-sync.toml"
+    before = settings.read_bytes() if settings.exists() else b""
+    settings.write_bytes(before + b'\nconvert = "tiff"\n')
+    try:
+        detected = shell("detect", folder, "--json", "--store", store)
+        evaluated = shell("evaluate", folder.parent, "--json", "--store", store)
+    finally:
+        settings.write_bytes(before)
+    assert detected.code == 0, detected.err
+    image_line, left_out = lines(detected.out)
+    assert image_line["path"] == str(folder / "a.png")
+    assert left_out == {"path": str(folder / "b.webp"), "unsupported": "WebP image"}
+    assert "1 file left out: 1 WebP (detect takes" in detected.err
+    assert evaluated.code == 0, evaluated.err
+    assert evaluated.json["unsupported"] == [{"path": "one/b.webp", "format": "WebP image"}]
+
+
 @pytest.mark.long
 def test_an_image_is_read_from_standard_input(shell: Shell, store: Path) -> None:
     with (store / "two" / "000.png").open("rb") as image:

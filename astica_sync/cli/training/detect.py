@@ -44,14 +44,15 @@ def detect(images: tuple[str, ...], store: Path | None, version: str | None, as_
 
     if as_json and as_csv:
         raise click.UsageError("Give either --json or --csv.")
-    inputs = find_inputs(images, sys.stdin.buffer.read)
-    folders = [Path(name) for name in images if Path(name).is_dir()]
-    left_out = [file for folder in folders for file in list_unsupported(folder)]
     failed = unanswered = 0
     if as_csv:
         _print_csv("path", "output", "confidence", "error")
     width = SHORTEST_COLUMN
     with open_store(store, Progress()) as opened:
+        formats = opened.session.local.preparer.recipe.formats
+        inputs = find_inputs(images, sys.stdin.buffer.read, formats)
+        folders = [Path(name) for name in images if Path(name).is_dir()]
+        left_out = [file for folder in folders for file in list_unsupported(folder, formats)]
         if not as_json and not as_csv:
             width = _label_width(opened.layout.root)
         for detected in Store.over(opened).detect_inputs(inputs, version):

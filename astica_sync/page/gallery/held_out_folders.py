@@ -43,7 +43,11 @@ class HeldOutFile:
 class HeldOutFolders:
     """The held-out folders of one store. ``look`` is for one thread at a time, all else for any."""
 
-    def __init__(self, store: Path, model_id: int, named: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, store: Path, model_id: int, named: Sequence[Path] = (), formats: Collection[str] | None = None
+    ) -> None:
+        """``formats`` as for ``list_images``."""
+        self._formats = formats
         self._store, self._model_id = store, model_id
         self._named = [folder.absolute() for folder in named]
         self._looking = threading.Lock()
@@ -119,7 +123,7 @@ class HeldOutFolders:
         return split is not None and split.store == self._store
 
     def _list(self, folder: Path) -> Iterator[HeldOutFile]:
-        for path in list_images(folder):
+        for path in list_images(folder, self._formats):
             below = path.relative_to(folder)
             if len(below.parts) == 1 or path.is_symlink():
                 continue

@@ -36,8 +36,9 @@ class HeldOutImage:
     folder: Path
 
 
-def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
-    """Every image in the class folders of a held-out folder, and the names of those in no class folder, both sorted.
+def find_held_out(folder: Path, formats: Collection[str] | None = None) -> tuple[list[HeldOutImage], list[str]]:
+    """Every image in the class folders of a held-out folder, and the names of those in no class folder, both sorted;
+    ``formats`` as for ``list_images``.
 
     Raises:
         AsticaSyncError: there is no such folder, or no image in its class folders, or a class has a name that answers
@@ -46,7 +47,7 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
     if not folder.is_dir():
         raise AsticaSyncError(f"no such folder: {folder}", "Name a folder that contains one folder per class.")
     images, loose = [], []
-    for path in list_images(folder):
+    for path in list_images(folder, formats):
         below = path.relative_to(folder)
         if len(below.parts) == 1:
             loose.append(below.as_posix())
@@ -63,7 +64,7 @@ def find_held_out(folder: Path) -> tuple[list[HeldOutImage], list[str]]:
                 raise AsticaSyncError(
                     f"{path} cannot be read: {error.strerror}", remedy(error, path, writing=False)
                 ) from error
-    if not images and (formats := count_formats(list_unsupported(folder))):
+    if not images and (formats := count_formats(list_unsupported(folder, formats))):
         raise AsticaSyncError(
             f"{folder} contains no image in a class folder; it has {formats}",
             "Convert these to PNG or JPEG in the same folders.",
@@ -87,8 +88,8 @@ class FoundImages:
     unsupported: tuple[UnsupportedFile, ...]
 
 
-def find_in_folders(folders: Sequence[Path]) -> FoundImages:
-    """Everything in one or several held-out folders.
+def find_in_folders(folders: Sequence[Path], formats: Collection[str] | None = None) -> FoundImages:
+    """Everything in one or several held-out folders; ``formats`` as for ``list_images``.
 
     Raises:
         AsticaSyncError: as ``find_held_out``, or one of the folders is in another one.
@@ -106,12 +107,13 @@ def find_in_folders(folders: Sequence[Path]) -> FoundImages:
     unsupported: list[UnsupportedFile] = []
     for folder in folders:
         prefix = f"{folder.as_posix()}/" if len(folders) > 1 else ""
-        found, in_no_class = find_held_out(folder)
+        found, in_no_class = find_held_out(folder, formats)
         images += [replace(image, name=prefix + image.name) for image in found]
         loose += [prefix + name for name in in_no_class]
-        ignored += [prefix + path.relative_to(folder).as_posix() for path in list_ignored(folder)]
+        ignored += [prefix + path.relative_to(folder).as_posix() for path in list_ignored(folder, formats)]
         unsupported += [
-            replace(file, path=Path(prefix) / file.path.relative_to(folder)) for file in list_unsupported(folder)
+            replace(file, path=Path(prefix) / file.path.relative_to(folder))
+            for file in list_unsupported(folder, formats)
         ]
     return FoundImages(tuple(images), tuple(loose), tuple(ignored), tuple(unsupported))
 
