@@ -12,7 +12,7 @@ from pathlib import Path
 from astica_sync.errors import AsticaSyncError
 from astica_sync.local.db.detections import hash_bytes
 from astica_sync.local.filesystem import FileSystem, Kind, kind_of
-from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, describe, is_image, preparable, sniff
+from astica_sync.local.image.format import HEAD_BYTES, MAX_BYTES, TEXTS, describe, is_image, preparable, sniff
 from astica_sync.local.image.prepare.preparer import MAX_SOURCE_BYTES
 from astica_sync.local.image.prepare.usable_formats import usable_recipe
 from astica_sync.local.layout import IGNORE_FILE
@@ -22,8 +22,6 @@ from astica_sync.system.open_below import link_refused
 from astica_sync.training.image_download import check_image_address, download_image, is_address
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-TEXTS = ("text file", "web page")
-"""What ``describe`` calls text."""
 STDIN = "-"
 
 

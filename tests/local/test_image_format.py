@@ -14,6 +14,7 @@ from astica_sync.local.image.format import (
     MAX_BYTES,
     MAX_SIDE,
     describe,
+    describe_outside_classes,
     dimensions,
     judge_bytes,
     judge_sides,
@@ -79,6 +80,33 @@ def test_a_file_of_another_kind_is_named_and_the_way_out_too(name: str) -> None:
 )
 def test_known_formats_are_named(head: bytes, kind: str) -> None:
     assert describe(head, 1000).startswith(f"{kind}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("", "not an image; move it out, or list it in .astica-ignore"),
+        ("Can/README", "not an image; move it out of the store, or list it in .astica-ignore"),
+        (
+            "Can/notes.txt",
+            "not an image; move it out of the store, or list it in .astica-ignore "
+            "(a line *.txt leaves out all such files)",
+        ),
+        (
+            "Can/error.JPG",
+            "not an image, although its name ends in .JPG; copy the image again, or list it in .astica-ignore",
+        ),
+    ],
+)
+def test_nobody_is_told_to_convert_a_text(name: str, advice: str) -> None:
+    assert describe(b"a line", 6, name) == f"text file: {advice}"
+    assert describe(b"<html>", 6, name) == f"web page: {advice}"
+
+
+def test_a_file_beside_the_class_folders_is_judged_by_its_name() -> None:
+    assert describe_outside_classes("photo.HEIC") is None and describe_outside_classes("photo") is None
+    reason = describe_outside_classes("LICENSE.txt")
+    assert reason is not None and "move it out of the store" in reason and "*.txt" in reason
 
 
 def test_the_format_of_most_phones_names_the_command_that_converts_it() -> None:

@@ -174,7 +174,7 @@ def test_what_the_recipe_of_the_store_does_not_convert_is_left_out_of_a_folder(
     settings.write_bytes(before + b'\nconvert = "tiff"\n')
     try:
         detected = shell("detect", folder, "--json", "--store", store)
-        evaluated = shell("evaluate", folder.parent, "--json", "--store", store)
+        evaluated = shell("evaluate", folder.parent, "--leaks", "--json", "--store", store)
     finally:
         settings.write_bytes(before)
     assert detected.code == 0, detected.err

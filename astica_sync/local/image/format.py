@@ -26,6 +26,11 @@ _HEIC = "HEIC image"
 _CONVERT_HEIC = f"the service accepts PNG or JPEG; convert it (heif-convert IMAGE.HEIC IMAGE.jpg), {OR_IGNORE}"
 _LEAVE_OUT = "not an image; move it out, or list it in .astica-ignore"
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
+_IMAGE_ENDINGS = frozenset(
+    (".png", ".jpg", ".jpeg", ".heic", ".heif", ".avif", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+)
+TEXTS = ("text file", "web page")
+"""What ``describe`` calls text, which no conversion makes an image."""
 COPY_AGAIN = "copy it here again"
 _COPY_OR_SAVE_AGAIN = f"{COPY_AGAIN}; if it looks right, save it again with an image editor, {OR_IGNORE}"
 """An editor brings nothing back that a file lacks."""
@@ -91,15 +96,40 @@ def describe(head: bytes, size: int, name: str = "") -> str:
     if not head.strip(b"\0"):
         return f"begins with zero bytes, as an incomplete copy does: {COPY_AGAIN}, {OR_IGNORE}"
     kind = _name_format(head)
-    if kind.startswith("video"):
+    if kind in TEXTS and name:
+        return f"{kind}: {_advise_text(name)}"
+    if kind in TEXTS or kind.startswith("video"):
         return f"{kind}: {_LEAVE_OUT}{_all_such_files(name)}"
     return f"{kind}: {_CONVERT_HEIC if kind == _HEIC else _CONVERT}"
 
 
+def describe_outside_classes(name: str) -> str | None:
+    """Why a file beside the class folders cannot be a sample, and what to do, where it is no image by its name or path;
+    else None."""
+    if _is_named_as_image(name) or not (rule := _all_such_files(name)):
+        return None
+    return f"not in a class folder, and by its name not an image: move it out of the store, {OR_IGNORE}{rule}"
+
+
+def _advise_text(name: str) -> str:
+    if _is_named_as_image(name):
+        return f"not an image, although its name ends in {_ending_of(name)}; copy the image again, {OR_IGNORE}"
+    return f"not an image; move it out of the store, {OR_IGNORE}{_all_such_files(name)}"
+
+
+def _ending_of(name: str) -> str:
+    found = _ENDING.search(name)
+    return found[0] if found else ""
+
+
+def _is_named_as_image(name: str) -> bool:
+    return _ending_of(name).lower() in _IMAGE_ENDINGS
+
+
 def _all_such_files(name: str) -> str:
     """The line of the ignore file for all files with the ending of this name; rules tell upper and lower case apart."""
-    ending = _ENDING.search(name)
-    return f" (a line *{ending[0]} leaves out all such files)" if ending else ""
+    ending = _ending_of(name)
+    return f" (a line *{ending} leaves out all such files)" if ending else ""
 
 
 def _name_format(head: bytes) -> str:
@@ -114,8 +144,8 @@ def _name_format(head: bytes) -> str:
     if text.startswith((b"<svg", b"<?xml")) and b"<svg" in text:
         return "SVG drawing"
     if text.startswith((b"<!doctype html", b"<html")):
-        return "web page"
-    return "text file" if _is_text(head) else "not an image in a known format"
+        return TEXTS[1]
+    return TEXTS[0] if _is_text(head) else "not an image in a known format"
 
 
 def _is_text(head: bytes) -> bool:
