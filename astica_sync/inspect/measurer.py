@@ -4,7 +4,15 @@ import struct
 from typing import NamedTuple
 
 from astica_sync.local.image.format import dimensions, exceeds_limits
-from astica_sync.local.image.worker_pool import SECONDS, WORKER_MEMORY, WORKERS, ImageWorkers, TooSlow, WorkerKilled
+from astica_sync.local.image.worker_pool import (
+    HEAVY_PIXELS,
+    SECONDS,
+    WORKER_MEMORY,
+    WORKERS,
+    ImageWorkers,
+    TooSlow,
+    WorkerKilled,
+)
 
 HEAD = struct.Struct("<ddd")
 """Brightness, contrast and sharpness; the picture follows. The answer is empty where nothing is known."""
@@ -40,7 +48,8 @@ class Measurer:
             Unworkable: no worker can be started.
         """
         sides = dimensions(data)
-        if sides is None or exceeds_limits(len(data), sides):
+        # One of many pixels may take the time that each of the two has.
+        if sides is None or exceeds_limits(len(data), sides) or sides[0] * sides[1] > HEAVY_PIXELS:
             return None
         try:
             answer = self._workers.ask(sides[0] * sides[1], data)
