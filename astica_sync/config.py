@@ -10,14 +10,14 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from astica_sync.core.owned_classes import OwnedClasses
-from astica_sync.core.recipe import ALL, LARGEST_SIDE, METADATA, NONE, SMALLEST_SIDE, Recipe, read_colour
+from astica_sync.core.recipe import ALL, COLOURS, LARGEST_SIDE, METADATA, NONE, SMALLEST_SIDE, SRGB, Recipe, read_colour
 from astica_sync.errors import ConfigError
 from astica_sync.file_owner import OTHERS, foreign_owner, refuse_foreign_file
 from astica_sync.secret import Secret, SecretAddress
@@ -143,10 +143,13 @@ def _colour(value: object) -> str:
     return read_colour(value if isinstance(value, str) else "")
 
 
-def _metadata(value: object) -> str:
-    if value not in METADATA:
-        raise ValueError("none or keep")
-    return str(value)
+def _one_of(words: Sequence[str]) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(words))
+        return str(value)
+
+    return parse
 
 
 LOWER, HIGHER, NEVER = "lower", "higher", "never"
@@ -252,7 +255,10 @@ SETTINGS = (
         _whole(1),
         "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
-    Setting("metadata", None, NONE, _metadata, "Exif data of converted images: none, or keep date, place and camera"),
+    Setting(
+        "metadata", None, NONE, _one_of(METADATA), "Exif data of converted images: none, or keep date, place and camera"
+    ),
+    Setting("colours", None, SRGB, _one_of(COLOURS), "colours of converted images: srgb, or keep their colour profile"),
     Setting(
         "executor",
         "ASTICA_EXECUTOR",
@@ -290,6 +296,7 @@ class Settings:
     background: str
     frame: int
     metadata: str
+    colours: str
     executor: str
     sources: Mapping[str, str]
 
@@ -302,7 +309,8 @@ class Settings:
     def recipe(self) -> Recipe:
         """How images are converted before they are sent."""
         formats = Recipe.of(self.convert).formats
-        return Recipe(formats, self.max_side, self.quality, self.background, self.frame, self.metadata)
+        how = self.max_side, self.quality, self.background, self.frame, self.metadata, self.colours
+        return Recipe(formats, *how)
 
 
 def load_settings(

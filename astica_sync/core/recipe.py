@@ -28,9 +28,12 @@ FORMAT_NAMES = {word: word.upper() for word, _ in PREPARABLE} | {
 }
 """What messages call each format."""
 
-ALL, NONE, KEEP = "all", "none", "keep"
+ALL, NONE, KEEP, SRGB = "all", "none", "keep", "srgb"
 METADATA = (NONE, KEEP)
 """What of the metadata of an image a converted one keeps: nothing, or when, where and with what it was taken."""
+
+COLOURS = (SRGB, KEEP)
+"""The colours of a converted image: sRGB, or those of the image with its colour profile."""
 
 OVERSIZED = "oversized"
 TAKEN_AS_THEY_ARE = frozenset({"cmyk", "16bit", "mpo", OVERSIZED})
@@ -41,7 +44,7 @@ refused."""
 LARGEST_SIDE = 16_000
 """The most pixels on a side that the service takes, and so the largest ``max_side``."""
 SMALLEST_SIDE = 16
-_COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
+_NAMED_COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080", "gray": "#808080"}
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -51,7 +54,7 @@ def read_colour(text: str) -> str:
     Raises:
         ValueError: it is none; the message says what is.
     """
-    colour = _COLOURS.get(text.strip().lower(), text.strip().lower())
+    colour = _NAMED_COLOURS.get(text.strip().lower(), text.strip().lower())
     if _COLOUR.fullmatch(colour) is None:
         raise ValueError("white, black, grey, or a colour such as #f0f0f0")
     return colour
@@ -73,6 +76,8 @@ class Recipe:
     """Which image of a file that holds several, 1 for the one that viewers show; of one that holds fewer the last."""
     metadata: str = NONE
     """One of ``METADATA``."""
+    colours: str = SRGB
+    """One of ``COLOURS``."""
 
     @property
     def name(self) -> str:
@@ -104,6 +109,7 @@ class Recipe:
             ("background", self.background, "#ffffff"),
             ("frame", self.frame, 1),
             ("metadata", self.metadata, NONE),
+            ("colours", self.colours, SRGB),
         )
 
     def converts(self, word: str | None) -> bool:
@@ -143,6 +149,7 @@ class Recipe:
             read_colour(values.get("background", "white")),
             int(values.get("frame", "1")),
             values.get("metadata", NONE),
+            values.get("colours", SRGB),
         )
         # Also what a later version of the program may have written.
         if recipe.identity != " ".join(words) or not recipe.is_sound:
@@ -153,4 +160,5 @@ class Recipe:
     def is_sound(self) -> bool:
         """Whether an image can be made by it."""
         side = self.max_side == 0 or SMALLEST_SIDE <= self.max_side <= LARGEST_SIDE
-        return side and 1 <= self.quality <= 100 and self.frame >= 1 and self.metadata in METADATA
+        words = self.metadata in METADATA and self.colours in COLOURS
+        return side and 1 <= self.quality <= 100 and self.frame >= 1 and words

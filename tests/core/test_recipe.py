@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from astica_sync.core.recipe import (
     ALL,
+    COLOURS,
     FORMAT_NAMES,
     METADATA,
     NONE,
@@ -45,6 +46,7 @@ def test_what_is_above_the_limits_is_converted_where_a_side_is_set() -> None:
 def test_sides_and_quality_do_not_change_what_is_seen() -> None:
     assert Recipe(max_side=800, quality=40, metadata="keep").look == Recipe().look == ""
     assert Recipe(max_side=800, background="#000000", frame=2).look == "background=#000000 frame=2"
+    assert Recipe(colours="keep").look == "colours=keep"
 
 
 def test_every_format_has_a_name_for_messages() -> None:
@@ -59,6 +61,7 @@ RECIPES = st.builds(
     st.from_regex(r"#[0-9a-f]{6}", fullmatch=True),
     st.integers(1, 9),
     st.sampled_from(METADATA),
+    st.sampled_from(COLOURS),
 )
 
 
@@ -72,8 +75,8 @@ def test_a_recipe_is_read_from_its_text_and_from_its_identity(recipe: Recipe) ->
 
 @given(RECIPES, RECIPES)
 def test_two_recipes_have_one_identity_where_they_make_the_same_images(one: Recipe, other: Recipe) -> None:
-    def making(recipe: Recipe) -> tuple[int, int, str, int, str]:
-        return recipe.max_side, recipe.quality, recipe.background, recipe.frame, recipe.metadata
+    def making(recipe: Recipe) -> tuple[int, int, str, int, str, str]:
+        return recipe.max_side, recipe.quality, recipe.background, recipe.frame, recipe.metadata, recipe.colours
 
     assert (one.identity == other.identity) == (making(one) == making(other))
 
@@ -83,13 +86,14 @@ def test_the_default_recipe_has_no_identity_and_formats_are_no_part_of_one() -> 
     assert Recipe(max_side=800, background="#000000").identity == "max_side=800 background=#000000"
     assert Recipe(frozenset({"webp"}), quality=80).text == "webp quality=80"
     assert Recipe(metadata="keep").text == "all metadata=keep"
+    assert Recipe(colours="keep").text == "all colours=keep"
     assert Recipe.parse("") == Recipe()
 
 
 @pytest.mark.parametrize(
     "text",
     ["all max_side=5", "max_side=17000", "quality=0", "frame=0", "all page=2", "quality=80 max_side=64", "all x",
-     "max_side=", "background=red", "max_side=064", "metadata=all", "metadata=none"],
+     "max_side=", "background=red", "max_side=064", "metadata=all", "metadata=none", "colours=all", "colours=srgb"],
 )  # fmt: skip
 def test_what_is_no_recipe_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

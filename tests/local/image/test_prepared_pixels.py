@@ -4,6 +4,7 @@ import io
 import re
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -269,6 +270,42 @@ def test_display_p3_becomes_srgb(preparer: Preparer) -> None:
         assert differ(pixels_of(prepared), p3_to_srgb(colours)) <= 3
         assert prepared.notes == ("colours converted to sRGB by the image's profile",)
     assert differ(p3_to_srgb(colours), colours) > 50
+
+
+@pytest.mark.parametrize("form", ["TIFF", "WEBP"])
+def test_colours_are_kept_with_their_profile_where_the_recipe_says_so(preparer: Preparer, form: str) -> None:
+    profile = make_p3_profile()
+    clear = np.dstack([PHOTO, ALPHA])
+    for pixels, expected in ((PHOTO, PHOTO), (clear, on_white(PHOTO, ALPHA))):
+        options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+        prepared = preparer.prepare(save(pixels, form, icc_profile=profile, **options), Recipe(colours="keep"))
+        assert differ(pixels_of(prepared), expected) <= 1
+        assert "colour profile kept" in prepared.notes
+        with Image.open(io.BytesIO(prepared.data)) as image:
+            assert image.info["icc_profile"] == profile
+    as_jpeg = preparer.prepare(save(PHOTO, "WEBP", quality=90, icc_profile=profile), Recipe(colours="keep"))
+    with Image.open(io.BytesIO(as_jpeg.data)) as image:
+        assert image.format == "JPEG" and image.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(
+    "profile", [None, b"no profile at all", make_grey_profile(1.0)], ids=["none", "broken", "grey"]
+)
+def test_what_has_no_profile_of_its_colours_is_converted_as_by_default(
+    preparer: Preparer, profile: bytes | None
+) -> None:
+    data = save(PHOTO, "TIFF", icc_profile=profile) if profile else save(PHOTO, "TIFF")
+    assert preparer.prepare(data, Recipe(colours="keep")) == preparer.prepare(data)
+
+
+def test_grey_on_a_colour_and_the_colours_of_print_become_srgb_in_any_case(preparer: Preparer) -> None:
+    level = np.dstack([np.arange(256, dtype=np.uint8).reshape(16, 16), np.full((16, 16), 90, np.uint8)])
+    grey_on_red = save(level, "TIFF", icc_profile=make_grey_profile(1.0))
+    red = Recipe(background="#ff0000")
+    print_colours = save(Image.fromarray(PHOTO).convert("CMYK"), "TIFF", icc_profile=make_cmyk_profile())
+    for data, recipe in ((grey_on_red, red), (print_colours, Recipe())):
+        kept = preparer.prepare(data, replace(recipe, colours="keep"))
+        assert kept == preparer.prepare(data, recipe)
 
 
 def test_a_profile_of_srgb_changes_no_pixel(preparer: Preparer) -> None:

@@ -29,20 +29,23 @@ class _BoundedFile(io.BytesIO):
         return written
 
 
-def encode(image: Image.Image, *, lossless: bool, quality: int, exif: bytes = b"") -> tuple[bytes, list[str]]:
-    """The bytes of the image in mode L or RGB, and what is to be known of them. ``exif`` is its metadata."""
+def encode(
+    image: Image.Image, *, lossless: bool, quality: int, exif: bytes = b"", profile: bytes | None = None
+) -> tuple[bytes, list[str]]:
+    """The bytes of the image in mode L or RGB, and what is to be known of them. ``exif`` is its metadata, ``profile``
+    that of its colours where these are not sRGB."""
     # What the source says of itself would be written as well.
     image.info = {}
     notes = []
     if lossless:
         try:
             if _estimate_png(image) <= _TOO_LARGE * MAX_BYTES:
-                return _encode_png(image, exif), []
+                return _encode_png(image, exif, profile), []
         except _TooLarge:
             pass
         notes.append(_INSTEAD)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=0, exif=exif)
+    image.save(file, "JPEG", quality=quality, subsampling=0, exif=exif, icc_profile=profile)
     return file.getvalue(), notes
 
 
@@ -63,8 +66,8 @@ def _estimate_png(image: Image.Image) -> float:
     return len(file.getvalue()) * height / (rows * bands)
 
 
-def _encode_png(image: Image.Image, exif: bytes) -> bytes:
+def _encode_png(image: Image.Image, exif: bytes, profile: bytes | None) -> bytes:
     file = _BoundedFile()
     # Runs alone, after the filters: on photos a sixth of the time of zlib's default, and no larger.
-    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, exif=exif)
+    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE, exif=exif, icc_profile=profile)
     return file.getvalue()

@@ -1,4 +1,5 @@
-"""Brings an image to 8 bits of grey or of red, green and blue in sRGB, without transparency."""
+"""Brings an image to 8 bits of grey or of red, green and blue, in sRGB unless its profile is kept, without
+transparency."""
 
 import io
 
@@ -7,12 +8,17 @@ from PIL import Image, ImageChops, ImageCms, ImageColor
 from astica_sync.local.image.prepare.open_source import SourceImage
 
 _WHITE = "#ffffff"
+_MOST_PROFILE = 1_000_000
+"""Programs refuse a PNG whose profile is larger than a megabyte; Pillow does."""
 # What a profile calls the colours of an image in each mode.
 _SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
 
 
-def make_plain(source: SourceImage, background: str) -> tuple[Image.Image, list[str]]:
-    """The image in mode L or RGB, and what was changed. Where it is transparent, ``background`` is seen (#rrggbb)."""
+def make_plain(
+    source: SourceImage, background: str, *, keep_profile: bool = False
+) -> tuple[Image.Image, list[str], bytes | None]:
+    """The image in mode L or RGB, what was changed, and the profile of its colours, None where they are sRGB. Where it
+    is transparent, ``background`` is seen (#rrggbb)."""
     image, notes = source.image, []
     alpha = _find_clear(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -27,16 +33,23 @@ def make_plain(source: SourceImage, background: str) -> tuple[Image.Image, list[
         image = image.convert("RGB")
     if source.inverted:
         image = ImageChops.invert(image)
-    image, more = _to_srgb(image, source.profile)
-    notes += more
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        if image.mode == "L" and background[1:3] * 2 != background[3:]:
-            # Grey pixels on a colour that is not grey.
+    is_clear = alpha is not None and alpha.getextrema() != (255, 255)
+    # Grey pixels on a colour that is not grey.
+    coloured = is_clear and image.mode == "L" and background[1:3] * 2 != background[3:]
+    if keep_profile and not coloured and _is_profile_of(image, source.profile):
+        kept = source.profile
+        notes.append("colour profile kept")
+    else:
+        kept = None
+        image, more = _to_srgb(image, source.profile)
+        notes += more
+    if alpha is not None and is_clear:
+        if coloured:
             image = image.convert("RGB")
         colour = ImageColor.getcolor(background, image.mode)
         image = Image.composite(image, Image.new(image.mode, image.size, colour), alpha)
         notes.append(f"transparency laid on {'white' if background == _WHITE else background}")
-    return image, notes
+    return image, notes, kept
 
 
 def _find_clear(image: Image.Image) -> Image.Image | None:
@@ -69,6 +82,17 @@ def _find_range(image: Image.Image) -> tuple[float, float]:
         if low >= 0 and high <= most:
             return 0, most
     return (low, high) if high > low else (low, low + 1)
+
+
+def _is_profile_of(image: Image.Image, profile: bytes | None) -> bool:
+    """Whether the profile can be kept with the image: it is whole, and one of grey or of red, green and blue."""
+    if not profile or len(profile) > _MOST_PROFILE or image.mode not in ("L", "RGB"):
+        return False
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return False
+    return opened.profile.xcolor_space.strip() == _SPACES[image.mode]
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:

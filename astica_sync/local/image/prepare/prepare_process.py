@@ -10,7 +10,7 @@ import os
 
 from PIL import Image, PngImagePlugin
 
-from astica_sync.core.recipe import OVERSIZED, Recipe
+from astica_sync.core.recipe import KEEP, OVERSIZED, Recipe
 from astica_sync.local.image.decoder_process import check_image
 from astica_sync.local.image.format import broken, dimensions, exceeds_limits, not_converted, preparable
 from astica_sync.local.image.prepare.encode import encode
@@ -43,9 +43,11 @@ def convert(data: bytes, most_pixels: int | None, recipe: Recipe) -> tuple[dict[
         if word == OVERSIZED and not recipe.max_side:
             return {"above": name_limit(len(data), dimensions(data))}, b""
         source = open_source(data, word, most_pixels, recipe)
-        image, changes = make_plain(source, recipe.background)
+        image, changes, profile = make_plain(source, recipe.background, keep_profile=recipe.colours == KEEP)
         image, resized = _limit_side(image, source.sides, recipe.max_side)
-        encoded, more = encode(image, lossless=source.lossless, quality=recipe.quality, exif=source.exif)
+        encoded, more = encode(
+            image, lossless=source.lossless, quality=recipe.quality, exif=source.exif, profile=profile
+        )
     except AboveLimits as above:
         return {"above": above.found.limit}, b""
     except TooManyPixels as heavy:
