@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from astica_sync.bucket.source_binding import read_source
 from astica_sync.clock import Clock, SystemClock, local_time
 from astica_sync.config import (
     KEY_FILE_VARIABLE,
@@ -144,7 +145,7 @@ def store_addresses(layout: Layout) -> list[str]:
     Raises:
         ConfigError: a setting is wrong.
     """
-    return _from_store_files(layout, _with_store_files(layout, None))
+    return [*_from_store_files(layout, _with_store_files(layout, None)), *filter(None, [read_source(layout)])]
 
 
 def trust_file() -> Path:
@@ -534,10 +535,11 @@ def open_session(
         NoStore: there is no store there.
         ConfigError: a setting is wrong, there is no key, or the settings name another service than the store's.
     """
+    from astica_sync.bucket.source_binding import check_journal
+    from astica_sync.bucket.store_files import hash_threads, store_files
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
-    from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.image.decoder import Decoder
     from astica_sync.local.image.prepare.preparer import Preparer
     from astica_sync.local.image.prepare.usable_formats import usable_recipe
@@ -554,7 +556,7 @@ def open_session(
     key = Secret("") if offline else load_key(os.environ)
     # What sends nothing asks no budget server either: the count of an empty key means nothing.
     counted = replace(settings, budget="") if offline else settings
-    fs = FileSystem(layout.root)
+    fs = store_files(layout, trust_file())
     run = os.urandom(6).hex()
     lock = partial(writer_lock, on_wait=listener.waits)
     usual = Allowance(settings.max_remove, settings.max_remove_class, settings.min_remove)
@@ -568,9 +570,10 @@ def open_session(
         contextlib.closing(Preparer(usable_recipe(settings.recipe))) as preparer,
         thread_pool(THREADS) as workers,
     ):
+        check_journal(layout, journal, fs)
         index.use_recipe(preparer.recipe)
         session = Session(
-            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, preparer, lock),
+            LocalSide(layout, fs, index, journal, Backup(layout.backup, fs), decoder, preparer, lock, hash_threads(fs)),
             RemoteSide(service, sentinel.model_id, settings.quarantine),
             Runtime(clock, workers, clock.now(), clock.stopping.is_set),
             Policy(settings.quarantine, settings.class_remove, allowance(usual), owned=settings.owned),

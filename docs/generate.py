@@ -149,6 +149,7 @@ AREAS = {
     "training": "Training, versions, detection",
     "features": "Features of images",
     "exchange": "Import and export",
+    "bucket": "Buckets, and a store whose images lie in one",
     "executor": "Work on images beyond one machine",
     "inspect": "Looking for wrong labels and bad images",
     "mirror": "The mirror of the backup",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from astica_sync.bucket.store_files import file_of_image
 from astica_sync.clock import local_time
 from astica_sync.core.model import ModelInfo
 from astica_sync.core.versions.pending_training import Training
@@ -131,16 +132,16 @@ def no_version(pending: Training | None) -> AsticaSyncError:
 
 def scan_images(session: Session) -> Iterator[tuple[str, str, Path]]:
     """Scans the store; content hash, name and file of every image in it."""
-    root = session.local.layout.root
+    local = session.local
     session.listener.phase("Scanning the store")
     scan_store(
         session.local.layout,
         session.local.index,
         clock=session.runtime.clock,
         files=session.local.fs,
-        options=ScanOptions(recipe=session.local.preparer.recipe),
+        options=ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe),
         progress=session.listener.scanned,
     )
     session.listener.phase_ended()
     for sample in session.local.index.local_samples(session.remote.model_id):
-        yield sample.content, sample.paths[0], root / sample.paths[0]
+        yield sample.content, sample.paths[0], file_of_image(local.fs, local.backup, sample)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astica_sync.api.run_detection import VersionRunner, scan_images
+from astica_sync.bucket.source_binding import refuse_in_bucket
 from astica_sync.core.model import make_scope, make_uid
 from astica_sync.core.versions.choose_held_out import GroupedFile, choose_held_out, choose_more
 from astica_sync.core.versions.snapshot import ManagedSample
@@ -22,6 +23,11 @@ from astica_sync.training.move_held_out import Split, check_target, find_finishe
 from astica_sync.training.near_duplicates import Fingerprints, group_similar
 from astica_sync.training.undo_split import plan_undo, undo_split
 
+MOVE_THEM = (
+    "Copy the images to be held out to a folder, with one folder for each class, then remove them from the bucket: "
+    "astica-sync evaluate --held-out FOLDER scores on them."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Splitting:
@@ -32,6 +38,7 @@ class Splitting:
     def plan_split(self, to: Path, *, share: float, seed: int) -> Split:
         require("numpy", "evaluate")
         session = self.runner.session
+        refuse_in_bucket(session.local.layout, "a split moves files", MOVE_THEM)
         started = check_target(to, session.local.layout.root)
         _refuse_another_store(to)
         images = list(scan_images(session))
@@ -51,6 +58,7 @@ class Splitting:
     def plan_top_up(self, to: Path) -> Split:
         require("numpy", "evaluate")
         session = self.runner.session
+        refuse_in_bucket(session.local.layout, "a split moves files", MOVE_THEM)
         split = find_finished(to, session.local.layout.root)
         images = list(scan_images(session))
         if not split.done:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from astica_sync.bucket.source_binding import is_source
 from astica_sync.clock import local_time
 from astica_sync.config import (
     FILE_SOURCE,
@@ -76,9 +77,9 @@ def check_settings(layout: Layout | None, environ: Mapping[str, str]) -> Section
             refused = untrusted(trust_file(), layout.root, store_addresses(layout))
             section.facts["addresses not allowed"] = len(refused)
             for address in refused:
+                asks = "read with your credentials" if is_source(address) else "send your API key to"
                 section.problem(
-                    f"the store's files ask to send your API key to {spelled_address(address)}, which you have not "
-                    "allowed",
+                    f"the store's files ask to {asks} {spelled_address(address)}, which you have not allowed",
                     f"if you want that, allow it once: astica-sync trust --store {quote_path(str(layout.root))}",
                 )
     return section

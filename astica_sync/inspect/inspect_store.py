@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from astica_sync.bucket.store_files import file_of_image
 from astica_sync.errors import Interrupted
 from astica_sync.executor.file_work import FileExecutor, FileWork
 from astica_sync.executor.thread_executor import ThreadExecutor
@@ -88,7 +89,7 @@ def inspect_store(
         local.index,
         clock=session.runtime.clock,
         files=local.fs,
-        options=ScanOptions(recipe=local.preparer.recipe),
+        options=ScanOptions(threads=local.hash_threads, recipe=local.preparer.recipe),
         progress=session.listener.scanned,
     )
     session.listener.phase_ended()
@@ -96,7 +97,7 @@ def inspect_store(
     files: dict[str, Path] = {}
     for sample in local.index.local_samples(session.remote.model_id):
         images.append(Image(sample.class_title, sample.paths, sample.content))
-        files.setdefault(sample.content, local.layout.root / sample.paths[0])
+        files.setdefault(sample.content, file_of_image(local.fs, local.backup, sample))
     for folder in held_out:
         for held in find_held_out(folder, local.preparer.recipe.formats)[0]:
             images.append(Image(held.title, (str(held.path),), held.content, held_out=True))

@@ -6,7 +6,7 @@ read back, and what an inbox has is checked by the machine that takes it in.
 
 from collections.abc import Iterator
 
-from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error
+from astica_sync.bucket.open_bucket import ACCESS, RETRY_S, open_bucket, shown_error
 from astica_sync.errors import MirrorFailed
 from astica_sync.mirror.place import Added, PlaceEntry
 from astica_sync.service_address import shown_address

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from astica_sync.bucket import ACCESS
+from astica_sync.bucket.open_bucket import ACCESS
 from astica_sync.errors import ConfigError
 from astica_sync.mirror.bucket_place import BucketPlace
 from astica_sync.mirror.folder_place import FolderPlace

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from astica_sync.bucket.source_binding import refuse_in_bucket
 from astica_sync.clock import SystemClock
 from astica_sync.config import machine_state_folder
 from astica_sync.errors import AsticaSyncError, NoStore, StoreUnreadable
@@ -89,6 +90,9 @@ def serve(
     bound = ""
     try:
         layout = find(store)
+        refuse_in_bucket(
+            layout, "the page shows and changes files of a folder", "Use the commands: astica-sync status, push, watch."
+        )
         # What cannot be used is said before a port is opened.
         sentinel, settings = read_sentinel(layout), settings_for(layout, offline=True)
         if settings.sources["train_url"] == str(layout.sentinel_file):

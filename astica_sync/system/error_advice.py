@@ -2,6 +2,7 @@
 
 Every message about a file that could not be read or written takes its advice from here, so that a full disk, missing
 permissions, a read-only mount, a limit of this process and a broken disk are never explained by the same sentence.
+An error of a bucket brings its own (``advice``).
 """
 
 import contextlib
@@ -86,6 +87,8 @@ _OWNERS = {"r": stat.S_IRUSR, "rx": stat.S_IRUSR | stat.S_IXUSR}
 def remedy(error: OSError, path: str | os.PathLike[str], *, writing: bool = True) -> str:
     """The advice for an error at ``path``, "" where the system names no file. ``writing`` is whether something was to
     be written there."""
+    if advice := getattr(error, "advice", ""):
+        return str(advice)
     if not os.fspath(path) and error.errno in (errno.EACCES, errno.EPERM, None):
         return "a sandbox around the program (seccomp, AppArmor, SELinux) may forbid it: --debug shows which call"
     if error.errno == errno.EAGAIN:
@@ -183,6 +186,8 @@ def _is_in_state_folder(path: Path) -> bool:
 
 def reading_remedy(error: OSError) -> str:
     """The advice where a file or folder may not be read, by the path in the error: what its reader can do."""
+    if advice := getattr(error, "advice", ""):
+        return str(advice)
     unknown = "fix the permissions: chmod u+r on a file, chmod u+rx on a folder"
     path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else Path()
     if not path.is_absolute():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from astica_sync.bucket import open_bucket
+from astica_sync.bucket.open_bucket import open_bucket
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.bucket import BucketSource
 from astica_sync.exchange.sources.source import NotRead

@@ -21,6 +21,7 @@ PAUSES = {
     "astica_sync.core.watch.scheduler:MIN_POLL_INTERVAL": 0.2,
     "astica_sync.core.watch.scheduler:FIRST_RETRY": 0.3,
     "astica_sync.core.inbox.next_look:RETRY_S": 1.0,
+    "astica_sync.bucket.store_files:RETRY_S": 0.5,
     "astica_sync.cli.watch.send_to_inbox:EVERY": 0.2,
     "astica_sync.cli.watch.receive_from_inbox:EVERY": 0.2,
     "astica_sync.sync.watch.watcher_lifecycle:HEARTBEAT": 0.2,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from astica_sync.bucket import open_bucket
+from astica_sync.bucket.open_bucket import open_bucket
 from astica_sync.errors import MirrorFailed
 from astica_sync.mirror.bucket_place import BucketPlace
 from astica_sync.mirror.place import Added

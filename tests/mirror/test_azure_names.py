@@ -2,7 +2,7 @@
 
 import pytest
 
-from astica_sync.bucket import read_azure_names, tag_of
+from astica_sync.bucket.open_bucket import read_azure_names, tag_of
 
 PUBLIC = "DefaultEndpointsProtocol=https;AccountName=cans;AccountKey=a+b/c==;EndpointSuffix=core.windows.net"
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from astica_sync.bucket import ACCESS, shown_error
+from astica_sync.bucket.open_bucket import ACCESS, shown_error
 
 
 def test_missing_credentials_are_named_in_place_of_an_address_that_no_user_knows() -> None:

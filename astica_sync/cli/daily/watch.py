@@ -108,6 +108,7 @@ def watch(
         return 0
     if to_inbox is not None:
         return _send_folder(ctx, to_inbox, stores, once=once, as_json=as_json)
+    from astica_sync.bucket.source_binding import refuse_in_bucket
     from astica_sync.cli.render.live.open_watch_output import open_output
     from astica_sync.cli.watch.run_watch import Companions, run_watch
 
@@ -118,6 +119,10 @@ def watch(
         raise click.UsageError("--mirror is for the watcher of one store; else: astica-sync backup mirror URL")
     if from_inbox is not None and len(layouts) > 1:
         raise click.UsageError("--from is for the watcher of one store: start another one for the others")
+    for layout in layouts if from_inbox is not None else ():
+        refuse_in_bucket(
+            layout, "an inbox is taken into class folders", "Let the cameras write to the bucket of the store itself."
+        )
     if once:
         return _once(layouts, from_inbox, as_json=as_json)
     copies = None if mirror is None else (mirror, mirror_every * 60.0)

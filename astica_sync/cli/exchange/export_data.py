@@ -56,6 +56,7 @@ def export_data(
     astica-sync export ../e.zip --held-out ../held-out
     astica-sync export ../exported --format coco --converted
     """
+    from astica_sync.bucket.source_binding import refuse_in_bucket
     from astica_sync.cli.exchange.exchange_output import export_data_of, export_lines
     from astica_sync.errors import AsticaSyncError
     from astica_sync.exchange.convert_exported import ExportConverter
@@ -70,6 +71,11 @@ def export_data(
     progress = Progress()
     with open_store(store, progress, offline=True) as opened:
         session = opened.session
+        refuse_in_bucket(
+            opened.layout,
+            "an export reads files of a folder",
+            "What was uploaded: astica-sync backup restore --to FOLDER. The bucket itself is as ImageFolder has it.",
+        )
         refuse_overlap(target, opened.layout.root)
         with lock_and_scan(session.local, session.runtime.clock, progress.scanned, dry_run=True):
             progress.phase("exporting")

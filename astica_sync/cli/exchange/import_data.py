@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from astica_sync.cli.exit_codes import DONE, INTERRUPTED, REFUSED, SOME_FAILED
-from astica_sync.cli.open_store import open_store, store_option
+from astica_sync.cli.open_store import find, open_store, store_option
 from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import print_lines, terminal_width
 from astica_sync.cli.render.text import json_line
@@ -92,6 +92,7 @@ def import_data(
     astica-sync import s3://bucket/photos
     astica-sync import s3://bucket/data/photos.zip
     """
+    from astica_sync.bucket.source_binding import refuse_in_bucket
     from astica_sync.cli.exchange.exchange_output import import_data_of, import_lines
     from astica_sync.core.exchange.import_plan import SplitMode
     from astica_sync.exchange.import_run import ImportRequest, run_import
@@ -101,6 +102,9 @@ def import_data(
     from astica_sync.exchange.layouts.path_table import HOW
     from astica_sync.exchange.sources.open_source import open_source
 
+    refuse_in_bucket(
+        find(store), "an import writes files into class folders", "Import into an empty folder, then put that there."
+    )
     mapping = _mapping(pairs, map_file)
     layout = _layout_of(source, layout)
     chosen = _columns(columns, layout)

@@ -15,6 +15,7 @@ from astica_sync.cli.render.live.progress import Progress
 from astica_sync.cli.render.messages import confirm, print_lines, print_note, set_named_store
 from astica_sync.cli.render.text import number, safe
 from astica_sync.cli.render.verbosity import Verbosity, verbosity
+from astica_sync.cli.start.init_source import bind_source, check_source, make_folder_of, note_source
 from astica_sync.clock import SystemClock, local_time
 from astica_sync.config import load_key, read_default
 from astica_sync.core.model import Observation, is_uid
@@ -42,6 +43,12 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 @click.command("init")
 @click.argument("store", required=False, type=FOLDER)
 @click.option(
+    "--from",
+    "address",
+    metavar="URL",
+    help="The images lie in this bucket, as s3://BUCKET/PREFIX with a prefix for each class; STORE gets the records.",
+)
+@click.option(
     "--model", "model_id", type=click.IntRange(min=1), metavar="ID", help="Mirror this model of your account."
 )
 @click.option("--create", "title", metavar="TITLE", help="Make a new model with this title, and mirror it.")
@@ -58,6 +65,7 @@ MODEL_OR_CREATE = "Give either --model ID (astica-sync models lists them) or --c
 )
 def init(
     store: Path | None,
+    address: str | None,
     model_id: int | None,
     title: str | None,
     kind: str,
@@ -75,9 +83,13 @@ def init(
     where the folder came with a backup or records that were made elsewhere; and where a store was, since its disk
     may not be mounted.
 
+    With --from the images are those of a bucket, and STORE is made where it is missing: it gets the records and the
+    backup.
+
     \b
     astica-sync init --model 1495
     astica-sync init photos --create Cans --purpose "sort"
+    astica-sync init cans --from s3://my-bucket/cans --model 1495
     """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
@@ -87,11 +99,14 @@ def init(
     if title is not None and not all(text and text.strip() for text in (title, kind, purpose)):
         raise click.UsageError("--create needs a title and --purpose.")
     files = FileSystem()
+    if address is not None and store is not None:
+        make_folder_of(store)
     layout = check_place(store or current_folder())
     set_named_store(layout.root)
     if layout.state.exists():
         check_state_folder(layout, owners_of(trust_file(), layout.root))
     bound = _read_binding(layout)
+    source = None if address is None else check_source(layout, address, rebind=rebind)
     again = model_id is None and title is None
     if again:
         if bound is None:
@@ -103,7 +118,8 @@ def init(
         model_id = bound.model_id
     elif not layout.state.exists():
         _check_mounted(layout, yes=yes)
-        _check_layout(layout, yes=yes)
+        if source is None:
+            _check_layout(layout, yes=yes)
     attempt = CreationAttempt(layout.creation_file, files)
     if title is not None and bound is not None and not rebind and not attempt.path.exists():
         raise StoreError(
@@ -147,10 +163,15 @@ def init(
             f"Until now this store was bound to {safe(bound.train_url)}: what it has sent there is not managed here, "
             "and the versions of that service are listed again when you bind the store to it"
         )
+    if source is not None:
+        # Before the folder is a store: without its source it would look empty.
+        bind_source(layout, source, clock.now())
     create_store(layout.root, model_id=model.model_id, train_url=settings.train_url, now=clock.now(), rebind=rebind)
     if is_new:
         # So that a status can be shown where only this command could write: a disk that is mounted read-only later.
         Journal(layout.journal_db, "init").close()
+    if source is not None:
+        note_source(layout, source)
     for owner in foreign_owners(layout):
         # The user named this folder, so it may go on belonging to them.
         trust_owner(trust_file(), layout.root, owner, clock.now())
@@ -163,6 +184,8 @@ def init(
     print_lines([f'{safe(str(layout.root))} mirrors model {model.model_id} "{safe(model.title)}"'])
     if verbosity() is Verbosity.QUIET:
         return 0
+    if source is not None:
+        print_lines([f"Its images are those of {safe(source)}. What is uploaded is in the backup of the folder first."])
     if model.samples:
         print_lines(
             [f"The model has {number(model.samples, 'sample')}. Those that are not in the store are left as they are."]

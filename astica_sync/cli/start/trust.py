@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from astica_sync.bucket.source_binding import is_source
 from astica_sync.cli.open_store import store_option
 from astica_sync.cli.render.messages import confirm
 from astica_sync.cli.render.text import json_line, safe
@@ -41,6 +42,9 @@ def trust(store: Path | None, as_list: bool, as_revoke: bool, owner: bool, yes: 
     Needed once for a store that names another address than the usual one and that you did not make with init here, for
     instance one from a downloaded archive. The usual address, and one that you give by flag, environment or in your own
     settings, need no permission.
+
+    The same holds for a bucket that the store's files name as the place of its images: it is read with your credentials
+    only after you have allowed that here, or named it with init --from.
 
     A store that belongs to another user of this machine is refused as well, until you allow that with --owner.
 
@@ -79,7 +83,8 @@ def trust(store: Path | None, as_list: bool, as_revoke: bool, owner: bool, yes: 
         click.echo(f"{place} asks for no address that is not allowed")
         return 0
     for address in asked:
-        _confirm(f"Allow {place} to send your API key to {safe(spelled_address(address))}?", yes)
+        use = "read with your credentials" if is_source(address) else "send your API key to"
+        _confirm(f"Allow {place} to {use} {safe(spelled_address(address))}?", yes)
         trust_address(trust_file(), layout.root, address, SystemClock().now())
         click.echo(f"{place} may use {safe(spelled_address(address))}")
     return 0

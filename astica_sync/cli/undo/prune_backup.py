@@ -45,12 +45,17 @@ def prune(store: Path | None, age: float, dry_run: bool, yes: bool, as_json: boo
     astica-sync backup prune --older-than 365d --dry-run
     astica-sync backup prune --older-than 365d
     """
+    from astica_sync.bucket.source_binding import source_of
+    from astica_sync.local.scan.scanner import ScanOptions, scan_store
     from astica_sync.sync.admin.prune_backup import plan_pruning
     from astica_sync.sync.admin.prune_backup import prune as prune_backup
 
     with open_store(store, Progress()) as opened, opened.session.local.lock(opened.layout):
         session = opened.session
         local, clock = session.local, session.runtime.clock
+        if source_of(local.fs):
+            # The scan that follows reads many files in processes, which look for them on the disk.
+            scan_store(local.layout, local.index, clock=clock, files=local.fs, options=ScanOptions(threads=0))
         pruning = plan_pruning(local, session.remote, clock, session.listener, clock.now() - age)
         entries, count, size = pruning.entries, len(pruning.objects), pruning.size
         if not as_json:

@@ -1,7 +1,6 @@
 """``astica-sync backup restore``."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,17 +18,20 @@ from astica_sync.cli.undo.open_backup import open_backup
 from astica_sync.cli.undo.rebuild_store import rebuild_from_mirror
 from astica_sync.cli.undo.restore_lists import (
     LeftInBackup,
+    is_there,
     left_out_json,
     preview_restore,
     print_left_out,
     print_preview,
     print_problems,
 )
+from astica_sync.open_session import trust_file
 
 if TYPE_CHECKING:
     from astica_sync.core.find_moved_images import MovedImage
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
+    from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.layout import Layout
 
 
@@ -98,6 +100,9 @@ def restore(
     astica-sync backup restore --since 1h --overwritten
     astica-sync backup restore --from s3://my/cans --to photos
     """
+    from astica_sync.bucket.source_binding import refuse_in_bucket
+    from astica_sync.bucket.store_files import store_files
+    from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.restore import is_same_folder, refuse_store
     from astica_sync.local.backup.restore import restore as restore_files
     from astica_sync.local.filesystem import FileSystem
@@ -115,7 +120,15 @@ def restore(
     if overwritten and (since is None or to is not None or moves_back):
         raise click.UsageError("Give --overwritten with --since, and without --to and --move-back.")
     layout, objects = open_backup(store)
+    if moves_back or overwritten:
+        option = "--move-back" if moves_back else "--overwritten"
+        refuse_in_bucket(layout, f"{option} moves files", "Restore to a folder: --since TIME --to FOLDER.")
     chosen = bool(names) or since is not None
+    files = FileSystem(layout.root)
+    if chosen:
+        # Only then is something of the store itself looked at, which may be in a bucket.
+        files = store_files(layout, trust_file())
+        objects = Backup(layout.backup, files)
     if to is None:
         to = layout.root if chosen else layout.root.with_name(f"{layout.root.name}-restored")
         if not chosen:
@@ -130,7 +143,7 @@ def restore(
     moved: list[MovedImage] = []
     problems: list[tuple[str, str]] = []
     if since is not None:
-        deleted, left_out = _find_removed(layout, objects, since, title)
+        deleted, left_out = _find_removed(layout, objects, files, since, title)
         if moves_back:
             if not dry_run:
                 from astica_sync.cli.undo.move_back import move_back
@@ -139,7 +152,7 @@ def restore(
                 while back:
                     # What such an image had taken the place of may itself have moved before.
                     moved += back
-                    deleted, left_out = _find_removed(layout, objects, since, title)
+                    deleted, left_out = _find_removed(layout, objects, files, since, title)
                     back, failed = move_back(layout, [one for one in left_out.moved if one not in moved])
                 problems = [(problem.path, problem.reason) for problem in failed]
             freed = frozenset(one.now for one in (left_out.moved if dry_run else moved))
@@ -149,7 +162,7 @@ def restore(
             # An image that is back has left the wrong class, which is what was asked for.
             back_again = {one.now for one in moved}
             left_out.others = [one for one in left_out.others if one.path not in back_again]
-        left_out.taken = [entry for entry in deleted if entry.path not in freed and os.path.lexists(to / entry.path)]
+        left_out.taken = [entry for entry in deleted if entry.path not in freed and is_there(files, to / entry.path)]
         if overwritten:
             # What was moved or renamed to such a path would leave the store with the file.
             came = {one.now for one in left_out.moved} | {one.now for one in left_out.others}
@@ -175,12 +188,12 @@ def restore(
         return title in (None, entry.class_title) and (not paths or entry.path in paths)
 
     if dry_run:
-        preview = preview_restore(objects, to, entries, wanted, freed)
+        preview = preview_restore(objects, to, entries, wanted, freed, files)
         unplaced = [] if chosen else _unplaced(layout, objects)
         print_preview(preview, left_out, to, moves_back=moves_back, unplaced=len(unplaced), as_json=as_json)
         return 0
     try:
-        done = restore_files(objects, to, FileSystem(), wanted=wanted, entries=entries)
+        done = restore_files(objects, to, files, wanted=wanted, entries=entries)
     finally:
         if left_out.aside is not None:
             left_out.aside.put_back()
@@ -253,10 +266,12 @@ def _unplaced(layout: "Layout", objects: "Backup") -> list[str]:
 
 
 def _find_removed(
-    layout: "Layout", objects: "Backup", since: float, title: str | None
+    layout: "Layout", objects: "Backup", files: "FileSystem", since: float, title: str | None
 ) -> "tuple[list[CatalogEntry], LeftInBackup]":
     """What was removed since then, and what of it is not restored: the held-out images, and what the store has in
     another place. ``title`` is the only class that is asked for."""
+    from astica_sync.bucket.source_binding import source_of
+    from astica_sync.bucket.store_files import hash_threads
     from astica_sync.clock import SystemClock
     from astica_sync.exchange.known_contents import held_contents
     from astica_sync.local.backup.moved_since import moved_since
@@ -265,7 +280,7 @@ def _find_removed(
     from astica_sync.local.class_folders.class_title import class_title_of
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
-    from astica_sync.local.scan.scanner import scan_store
+    from astica_sync.local.scan.scanner import ScanOptions, scan_store
     from astica_sync.local.store_sentinel import read_sentinel
 
     with (
@@ -274,10 +289,14 @@ def _find_removed(
     ):
         model_id = read_sentinel(layout).model_id
         seen = {sample.uid for sample in index.local_samples(model_id)}
-        scan = scan_store(layout, index, clock=SystemClock())
+        options = ScanOptions(threads=hash_threads(files))
+        scan = scan_store(layout, index, clock=SystemClock(), files=files, options=options)
         in_store = {sample.content for sample in index.local_samples(model_id)}
         removed = removed_since(journal, objects, since, in_store, seen)
         elsewhere = found_elsewhere(journal, layout.root, since, in_store, index.paths_with)
+        if source_of(files):
+            # It looks for the file on the disk.
+            elsewhere = [one for one in elsewhere if index.file_at(one.path) is None]
         moved, others = moved_since(journal, index, model_id, since, elsewhere)
         held = held_contents(journal)
         overwritten = overwritten_since(journal, index, model_id, since, removed.entries)

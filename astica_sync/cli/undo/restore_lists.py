@@ -1,6 +1,5 @@
 """What ``backup restore`` would do and leaves out, as lists for the terminal and as JSON."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from astica_sync.bucket.source_binding import source_of
 from astica_sync.cli.path_from_here import quote_from_here
 from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.catalog import CatalogEntry
     from astica_sync.local.backup.removed_since import EarlierPlace
+    from astica_sync.local.filesystem import FileSystem
 
 _TAKEN = "another file exists at this path"
 _MOST_OTHERS = 3
@@ -64,14 +65,27 @@ class RestorePreview:
     older: int = 0
 
 
+def is_there(files: "FileSystem", path: Path) -> bool:
+    """Whether something is at a path, also where that cannot be seen."""
+    try:
+        files.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def preview_restore(
     objects: "Backup",
     to: Path,
     entries: "Callable[[], Iterable[CatalogEntry]]",
     wanted: "Callable[[CatalogEntry], bool]",
     freed: frozenset[str],
+    files: "FileSystem",
 ) -> RestorePreview:
-    """What a restore would do. ``freed`` are paths whose files would be moved away before. Reads no object."""
+    """What a restore would do. ``freed`` are paths whose files would be moved away before. Reads no object. (The six
+    parameters are those of the restore.)"""
     preview = RestorePreview()
     last = {entry.path: entry.content for entry in entries() if wanted(entry)}
     done: set[str] = set()
@@ -86,9 +100,9 @@ def preview_restore(
         target = to / entry.path
         if source is None:
             preview.missing.append((entry, "missing in the backup"))
-        elif "\0" in entry.path or not os.path.lexists(target) or entry.path in freed:
+        elif "\0" in entry.path or entry.path in freed or not is_there(files, target):
             preview.write.append(entry)
-        elif not target.is_file():
+        elif not (source_of(files) or target.is_file()):
             preview.taken.append(entry)
         else:
             try:

@@ -14,6 +14,7 @@ from astica_sync.cli.render.messages import print_lines
 from astica_sync.cli.render.text import first, json_line, json_name, number, safe
 from astica_sync.cli.undo.open_backup import open_backup
 from astica_sync.errors import StoreError
+from astica_sync.open_session import trust_file
 
 if TYPE_CHECKING:
     from astica_sync.local.backup.backup import Backup, VerifyResult
@@ -176,13 +177,15 @@ def _repair(
     """Replaces damaged objects by files of the store with the same content, and adds missing lines to the catalog.
     Returns the repaired objects, and those without a line that were never uploaded. Repairs none while another process
     writes to the store."""
+    from astica_sync.bucket.store_files import hash_threads, store_files
     from astica_sync.clock import SystemClock
+    from astica_sync.local.backup.backup import Backup
     from astica_sync.local.backup.missing_names import add_missing_names, never_used
     from astica_sync.local.db.index import Index
     from astica_sync.local.db.journal import Journal
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.local.lock import writer_lock
-    from astica_sync.local.scan.scanner import scan_store
+    from astica_sync.local.scan.scanner import ScanOptions, scan_store
     from astica_sync.local.store_sentinel import read_sentinel
 
     clock = SystemClock()
@@ -192,7 +195,10 @@ def _repair(
             contextlib.closing(Index(layout.index_db)) as index,
             contextlib.closing(Journal(layout.journal_db, "verify")) as journal,
         ):
-            scan_store(layout, index, clock=clock)
+            fs = store_files(layout, trust_file())
+            objects = Backup(layout.backup, fs)
+            options = ScanOptions(threads=hash_threads(fs))
+            scan_store(layout, index, clock=clock, files=fs, options=options)
             repaired = [
                 checked
                 for checked in bad

@@ -53,6 +53,7 @@ def run_watch(
     metrics_file: Path | None,
     companions: Companions,
 ) -> int:
+    from astica_sync.bucket.bucket_events import watch_system
     from astica_sync.cli.render.live.disk_probe import DiskProbe
     from astica_sync.cli.render.local_hints import name_key_source
     from astica_sync.cli.watch.sd_notify import SystemdNotifier
@@ -80,7 +81,9 @@ def run_watch(
         lifecycles: list[WatcherLifecycle] = []
         for layout in layouts:
             opener = StoreOpener(_opener(layout, output, clock), _fingerprint(layout))
-            lifecycle = WatcherLifecycle(layout, opener, wake=wake, notify=notify, poll=poll)
+            lifecycle = WatcherLifecycle(
+                layout, opener, wake=wake, notify=notify, poll=poll, system=watch_system(layout)
+            )
             lifecycle.lock()
             before, _ = read_watch_status(layout)
             if before is not None:

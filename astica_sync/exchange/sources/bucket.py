@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO
 
-from astica_sync.bucket import ACCESS, RETRY_S, open_bucket, shown_error, tag_of
+from astica_sync.bucket.open_bucket import ACCESS, RETRY_S, open_bucket, shown_error, tag_of
 from astica_sync.core.exchange.source_path import path_fault, plain_path
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.bucket_object import CHANGED, BucketObject, refusal

@@ -5,7 +5,7 @@ import io
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, BinaryIO, cast
 
-from astica_sync.bucket import ACCESS, RETRY_S, Bucket, open_bucket, shown_error, tag_of
+from astica_sync.bucket.open_bucket import ACCESS, RETRY_S, Bucket, open_bucket, shown_error, tag_of
 from astica_sync.errors import AsticaSyncError
 from astica_sync.exchange.sources.source import SourceLost
 

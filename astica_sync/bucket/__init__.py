@@ -1,0 +1,1 @@
+"""Buckets of object stores, and a store whose images lie in one."""
