@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.harness import report
 from benchmarks.harness.measure import ROOT, Figure, skipped
 from benchmarks.local import (
+    bucket_status,
     command_start,
     conversion,
     first_scan,
@@ -58,6 +59,7 @@ SUITES: dict[str, Suite] = {
     "requests": plan_requests.figures,
     "status": status,
     "changes": changes,
+    "bucket": bucket_status.figures,
     "watched": status_with_watcher.figures,
     "plan": planning.figures,
     "push-start": push_start.figures,

@@ -82,11 +82,12 @@ class BucketFileSystem(FileSystem):
         owner = os.geteuid(), os.getegid()
         above = f"{folder}/" if folder else ""
         before, known, names = self._known.get(folder, {}), dict[str, About](), list[tuple[str, int]]()
-        seen: set[str] = set()
+        seen, names_of_folders = set[str](), list[str]()
         for page in self._pages(folder, above):
             for name in page.folders:
                 if name not in seen:
                     seen.add(name)
+                    names_of_folders.append(name)
                     is_own = not folder and name in OWN_FILES
                     if not is_own:
                         self._folders.add(f"{above}{name}")
@@ -101,6 +102,9 @@ class BucketFileSystem(FileSystem):
                 seconds = modified - _SETTLED_S if tag else modified
                 yield name, _status((_FILE, device, *owner), size, seconds, inode)
         self._remember(folder, known, seen)
+        if not folder:
+            # A scan goes into the last one first.
+            self._lister.expect(f"{name}/" for name in reversed(names_of_folders))
         self._ahead.listed(above, names)
 
     def name_folder(self, path: AnyPath) -> Iterator[NamedEntry]:
@@ -252,10 +256,7 @@ class BucketFileSystem(FileSystem):
     def _look(self, below: str, path: AnyPath) -> About | None:
         """What is at a path now; None for a folder. Two requests: that a bucket is not there, only a list tells."""
         self._checked(below, path)
-        for page in self._lister.pages(f"{below}/"):
-            if not page.is_empty or page.has_mark:
-                return None
-        return self._objects.head(below)
+        return None if self._lister.has_any(f"{below}/") else self._objects.head(below)
 
     def _remember(self, folder: str, known: dict[str, About], children: set[str]) -> None:
         """After a whole list of a folder: what is in it, and no more what was in folders that are gone."""

@@ -3,7 +3,7 @@
 The client ends a list at the first key that is no path of a file, so nothing of that folder counts as absent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from astica_sync.bucket.bucket_error import AWAY, DENIED, BucketError
 from astica_sync.bucket.bucket_objects import bare_tag
@@ -49,6 +49,12 @@ class ClientLister:
             if isinstance(error, BucketError):
                 raise
             raise BucketError(f"the bucket cannot be listed: {shown_error(error)}", AWAY, place) from error
+
+    def has_any(self, prefix: str) -> bool:
+        return any(not page.is_empty or page.has_mark for page in self.pages(prefix))
+
+    def expect(self, prefixes: Iterable[str]) -> None:
+        """Nothing is asked for ahead."""
 
     def _is_folder_mark(self, path: str, place: str) -> bool:
         """Whether an empty object is one with a slash at the end of its key, which the client does not tell: consoles

@@ -1,6 +1,6 @@
 """What lists a bucket: the objects and the folders directly below a prefix, page by page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 MOST_NAME_BYTES = 255
@@ -40,6 +40,18 @@ class Lister(Protocol):
         Raises:
             BucketError: the list is not whole; what was given before proves no absence.
         """
+        ...
+
+    def has_any(self, prefix: str) -> bool:
+        """Whether a key begins with a prefix of the source.
+
+        Raises:
+            BucketError: it is not known.
+        """
+        ...
+
+    def expect(self, prefixes: Iterable[str]) -> None:
+        """These folders will be listed next, in this order, so their lists may be asked for already."""
         ...
 
 

@@ -7,15 +7,17 @@ environment (AWS Signature Version 4).
 import datetime
 import hashlib
 import hmac
+import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
 from astica_sync.bucket.bucket_error import AWAY, DENIED, BucketError
+from astica_sync.bucket.list_ahead import ListAhead
 from astica_sync.bucket.listed_page import ListedObject, ListedPage, is_usable
 
 if TYPE_CHECKING:
@@ -63,25 +65,42 @@ def read_access(environ: Mapping[str, str], bucket: str) -> S3Access | None:
 
 
 class S3Lister:
-    """As ``Lister``, for one thread at a time. ``prefix`` is that of the source, with a slash at its end where it is
+    """As ``Lister``, for any thread. ``prefix`` is that of the source, with a slash at its end where it is
     not empty. A request without an answer is repeated for ``retry_s`` seconds."""
 
     def __init__(self, access: S3Access, prefix: str, name: str, retry_s: float) -> None:
         self._access, self._prefix, self._name, self._retry_s = access, prefix, name, retry_s
         self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+        self._ahead = ListAhead(self._fetch)
 
     def pages(self, prefix: str) -> Iterator[ListedPage]:
-        above = f"{self._prefix}{prefix}"
         place = f"{self._name}/{prefix}"
-        token, last = "", ""
+        token = ""
         while True:
-            root = self._parse(self._get(above, token, place), place)
-            yield _page_of(root, above)
-            if _text(root, "IsTruncated") != "true":
-                return
+            root = self._parse(self._ahead.get(prefix, token), place)
             last, token = token, _text(root, "NextContinuationToken")
-            if not token or token == last:
+            goes_on = _text(root, "IsTruncated") == "true"
+            if goes_on and token not in ("", last):
+                self._ahead.start(prefix, token)
+            yield _page_of(root, f"{self._prefix}{prefix}")
+            if not goes_on:
+                return
+            if token in ("", last):
                 raise BucketError("the bucket says that its list goes on, and not where", AWAY, place)
+
+    def has_any(self, prefix: str) -> bool:
+        place = f"{self._name}/{prefix}"
+        root = self._parse(self._get({"max-keys": "1", "prefix": f"{self._prefix}{prefix}"}, place), place)
+        page = _page_of(root, f"{self._prefix}{prefix}")
+        return not page.is_empty or page.has_mark
+
+    def expect(self, prefixes: Iterable[str]) -> None:
+        self._ahead.expect(prefixes)
+
+    def _fetch(self, prefix: str, token: str) -> bytes:
+        query = {"delimiter": "/", "prefix": f"{self._prefix}{prefix}"}
+        return self._get(query | ({"continuation-token": token} if token else {}), f"{self._name}/{prefix}")
 
     def _parse(self, data: bytes, place: str) -> ElementTree.Element:
         try:
@@ -93,25 +112,31 @@ class S3Lister:
             raise BucketError("the answer of the bucket is no list", AWAY, place)
         return root
 
-    def _get(self, prefix: str, token: str, place: str) -> bytes:
+    def _open(self) -> "httpx.Client":
         import httpx
 
-        if self._client is None:
-            self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False)
-            weakref.finalize(self, self._client.close)
-        query = {"delimiter": "/", "encoding-type": "url", "list-type": "2", "prefix": prefix}
-        if token:
-            query["continuation-token"] = token
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False)
+                weakref.finalize(self, self._client.close)
+            return self._client
+
+    def _get(self, query: Mapping[str, str], place: str) -> bytes:
+        import httpx
+
+        client, query = self._open(), {**query, "encoding-type": "url", "list-type": "2"}
         ends, pause = time.monotonic() + self._retry_s, 0.2
         while True:
             try:
                 url, headers = _signed(self._access, query, datetime.datetime.now(datetime.UTC))
-                with self._client.stream("GET", url, headers=headers) as answer:
-                    status, data = answer.status_code, b""
+                with client.stream("GET", url, headers=headers) as answer:
+                    status, pieces, size = answer.status_code, list[bytes](), 0
                     for piece in answer.iter_bytes():
-                        data += piece
-                        if len(data) > _MOST_BYTES:
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > _MOST_BYTES:
                             raise BucketError("the answer of the bucket is too long for a list", AWAY, place)
+                    data = b"".join(pieces)
                 reason = f"{status} {_sentence(data) or answer.reason_phrase}".strip()
             except httpx.HTTPError as error:
                 status, data, reason = 0, b"", f"no answer ({type(error).__name__}: {error})"

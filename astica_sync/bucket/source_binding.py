@@ -152,4 +152,6 @@ def refuse_in_bucket(layout: Layout, what: str, instead: str) -> None:
         StoreError: the store's images are in a bucket.
     """
     if source := read_source(layout):
-        raise StoreError(f"{what}, and the images of this store are in {source}; nothing was done", instead)
+        raise StoreError(
+            f"{what}, and the images of this store are in {source}; nothing was done", f"What helps instead: {instead}"
+        )

@@ -8,7 +8,6 @@ import pytest
 from tests.bucket_source.conftest import BucketShell, SourceBucket
 from tests.cli.test_removals import (  # noqa: F401 - pytest runs what a module has
     many,
-    test_a_class_that_is_gone_on_both_sides_has_no_row,
     test_a_dry_run_that_would_be_refused_says_so_with_its_exit_code,
     test_a_few_removals_in_each_push_reach_the_limit_of_a_day,
     test_a_refusal_lists_the_files_removes_nothing_and_allows_uploads,
@@ -23,6 +22,7 @@ from tests.cli.test_settled_removals import (  # noqa: F401
     test_a_file_that_is_moved_and_moved_back_waits_for_nothing,
     test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes,
 )
+from tests.faults.conftest import classes  # noqa: F401
 from tests.faults.test_guard_stories import (  # noqa: F401
     test_a_changed_ignore_file_does_not_remove_samples_silently,
     test_a_renamed_class_moves_without_a_question,
@@ -30,7 +30,6 @@ from tests.faults.test_guard_stories import (  # noqa: F401
     test_a_typo_in_a_class_title_is_questioned_before_any_request,
     test_deleting_every_file_removes_nothing,
     test_max_remove_refuses_all_removals_above_it,
-    test_two_stores_of_one_model_never_remove_what_the_other_has_sent,
 )
 from tests.harness.shell import Shell
 from tests.surroundings.test_mirror import mirrored, test_what_happens_in_a_folder_happens_on_the_service  # noqa: F401
