@@ -107,9 +107,14 @@ def shown_error(error: Exception) -> str:
         return f"no credentials are in the environment, and this machine has none (at http://{_MACHINE_CREDENTIALS})"
     # The answer of S3 and of its like, of which the sentence in it is for people.
     text = _ANSWER.sub(lambda found: said[1] if (said := _SENTENCE.search(found[0])) else "", text)
+    return _TOOK.sub("", without_secrets(text))[:400]
+
+
+def without_secrets(text: str) -> str:
+    """What a server has said, without the credentials for buckets that are in the environment."""
     for secret in sorted(set(_secrets(os.environ)), key=len, reverse=True):
         text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
-    return _TOOK.sub("", _SECRET_PART.sub(r"\1…", text))[:400]
+    return _SECRET_PART.sub(r"\1…", text)
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from astica_sync.bucket.bucket_error import AWAY, DENIED, BucketError
 from astica_sync.bucket.list_ahead import ListAhead
 from astica_sync.bucket.listed_page import ListedObject, ListedPage, is_usable
+from astica_sync.bucket.open_bucket import without_secrets
 
 if TYPE_CHECKING:
     import httpx
@@ -144,7 +145,7 @@ class S3Lister:
                 return data
             if (status and status not in _REPEATED) or time.monotonic() + pause > ends:
                 advice = DENIED if status in (401, 403) else AWAY
-                raise BucketError(f"the bucket cannot be listed: {reason}", advice, place)
+                raise BucketError(f"the bucket cannot be listed: {without_secrets(reason)}", advice, place)
             time.sleep(pause)
             pause = min(pause * 2, 10.0)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.bucket_source.conftest import SOURCE, Mirrored
+from tests.harness.s3_bucket import SECRET
 from tests.harness.s3_gate import Gate
 from tests.harness.shell import on_service
 
@@ -250,3 +251,12 @@ def test_a_server_that_is_away_is_named_soon_and_removes_nothing(
     done, ran = removed(mirrored)
     assert done == 0 and "cannot be listed" in ran.out + ran.err, ran
     assert "test-secret-of-the-bucket" not in ran.out + ran.err
+
+
+def test_a_server_that_repeats_the_secret_does_not_get_it_shown(mirrored: Mirrored, gate: Gate) -> None:
+    gate.edit = lambda _method, path, body: (
+        f"<Error><Code>Odd</Code><Message>you said {SECRET}</Message></Error>".encode() if is_list(path) else body
+    )
+    gate.status = 400
+    ran = mirrored.shell("push", "--store", mirrored.folder)
+    assert "you said" in ran.out + ran.err and SECRET not in ran.out + ran.err, ran

@@ -19,6 +19,8 @@ class Gate:
         self.rule: Rule = lambda _method, _path, _headers: 0
         self.drop: set[str] = set()
         self.edit: Callable[[str, str, bytes], bytes] = lambda _method, _path, body: body
+        self.status = 0
+        """The status of an answer whose body is changed, 0 for that of the server."""
         self.seen: list[tuple[str, str, bool]] = []
         """Method, path, and whether the request is conditional."""
         outer = self
@@ -40,7 +42,9 @@ class Gate:
                             status, answer, headers = opened.status, opened.read(), dict(opened.headers)
                     except urllib.error.HTTPError as error:
                         status, answer, headers = error.code, error.read(), dict(error.headers)
-                    answer = outer.edit(self.command, self.path, answer)
+                    edited = outer.edit(self.command, self.path, answer)
+                    status = outer.status if edited != answer and outer.status else status
+                    answer = edited
                 elif self.command != "HEAD":
                     code = "NotImplemented" if status == 501 else "AccessDenied"
                     answer = f"<Error><Code>{code}</Code></Error>".encode()
