@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from release import compress_wheel
-from release.compress_wheel import COMMANDS, DOCUMENTED, strip_comments, strip_docstrings, without_comments
+from release.compress_wheel import (
+    COMMANDS,
+    DOCUMENTED,
+    shorten_indents,
+    strip_comments,
+    strip_docstrings,
+    without_comments,
+)
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '''\
@@ -61,6 +68,36 @@ def test_every_file_of_the_program_is_the_same_code_without_its_comments() -> No
         assert not [one for one in tokens if one.type == tokenize.COMMENT and "type:" not in one.string], file
         saved += len(source) - len(stripped)
     assert saved > 20_000
+
+
+INDENTED = '''\
+def f(a,
+      b):
+    """Text.
+
+        In columns.
+    """
+    if a:
+        return f"""{b}
+        {f"{a}"}
+    """
+'''
+
+
+def test_indents_are_short_and_texts_stay() -> None:
+    short = shorten_indents(INDENTED)
+    assert short.splitlines() == [
+        "def f(a,",
+        "  b):",
+        ' """Text.',
+        "",
+        "        In columns.",
+        '    """',
+        " if a:",
+        '  return f"""{b}',
+        '        {f"{a}"}',
+        '    """',
+    ]
 
 
 DOCUMENTED_SOURCE = '''\
@@ -130,7 +167,7 @@ def helper():
 def test_commands_keep_their_help_and_nothing_else_there_does() -> None:
     made = without_comments({f"{COMMANDS[0]}a.py": COMMAND_SOURCE.encode()})[f"{COMMANDS[0]}a.py"].decode()
     lines = COMMAND_SOURCE.splitlines()
-    assert made.splitlines() == ["", *lines[1:6], "", *lines[7:]]
+    assert [line.strip() for line in made.splitlines()] == [line.strip() for line in ["", *lines[1:6], "", *lines[7:]]]
 
 
 def test_what_would_be_other_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
