@@ -1,5 +1,6 @@
 """A store whose images lie in a bucket of a real S3 server on this machine."""
 
+import datetime
 import shutil
 import subprocess
 from collections import Counter
@@ -44,6 +45,14 @@ class SourceBucket:
     def get(self, key: str) -> bytes:
         data: bytes = self.client.get_object(Bucket="photos", Key=f"{PREFIX}{key}")["Body"].read()
         return data
+
+    def date(self, key: str) -> None:
+        """Gives an object the time that every object has that was dated."""
+        from moto.s3.models import s3_backends
+
+        backends: Any = s3_backends
+        found = backends["123456789012"]["aws"].buckets["photos"].keys[f"{PREFIX}{key}"]
+        found.last_modified = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
     def list_keys(self) -> list[str]:
         listed = self.client.get_paginator("list_objects_v2").paginate(Bucket="photos", Prefix=PREFIX)

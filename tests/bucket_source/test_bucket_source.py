@@ -43,8 +43,11 @@ def test_what_happens_in_the_bucket_happens_on_the_service(mirrored: Mirrored) -
 def test_an_object_that_is_replaced_within_a_second_by_one_of_its_size_is_seen(
     mirrored: Mirrored, tmp_path: Path
 ) -> None:
+    mirrored.source.date("Can/001.png")
+    mirrored.push()
     before = mirrored.source.get("Can/001.png")
     drawn = (draw(tmp_path / "other.png", number).read_bytes() for number in range(100, 2000))
     mirrored.source.put("Can/001.png", next(data for data in drawn if len(data) == len(before)))
+    mirrored.source.date("Can/001.png")
     mirrored.push()
     assert on_service(mirrored.sandbox, mirrored.model)[("can", before)] == 0
