@@ -98,7 +98,7 @@ def test_known_formats_are_named(head: bytes, kind: str) -> None:
         ),
     ],
 )
-def test_nobody_is_told_to_convert_a_text(name: str, advice: str) -> None:
+def test_no_advice_to_convert_is_given_for_a_text(name: str, advice: str) -> None:
     assert describe(b"a line", 6, name) == f"text file: {advice}"
     assert describe(b"<html>", 6, name) == f"web page: {advice}"
 

@@ -6,12 +6,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from astica_sync.errors import NotTheService
+from astica_sync.remote.deadline import DeadlineBackend, ThreadDeadline
 from astica_sync.remote.http_exchange import Answer, ExchangeLimits, HttpClient, NoAnswer
 from astica_sync.remote.outcome import classify
 from astica_sync.remote.request_body import RequestBody
@@ -62,6 +63,41 @@ def test_what_arrives_byte_by_byte_ends_at_the_deadline(kind: str) -> None:
         assert time.monotonic() - began < 8
     assert isinstance(found, NoAnswer)
     assert found.sent
+
+
+@contextlib.contextmanager
+def slow_receiver() -> Iterator[tuple[socket.socket, str]]:
+    """A listener whose connections take few bytes until they are read."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_what_was_not_sent_at_the_deadline_never_arrives() -> None:
+    """The service would count it after its place in the limit is free again."""
+    with slow_receiver() as (listener, url):
+        client = HttpClient(url)
+        found = client.post("/model/view", RequestBody(Secret("the-key"), {"image": "x" * 4_000_000}), SOON)
+        client.close()
+        assert isinstance(found, NoAnswer) and found.sent
+        connection, _ = listener.accept()
+        with connection, pytest.raises(ConnectionResetError):
+            while connection.recv(1 << 20):
+                pass
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no TCP_USER_TIMEOUT")
+def test_the_system_gives_up_what_a_killed_process_has_left() -> None:
+    deadline = ThreadDeadline()
+    deadline.start(7.0)
+    with slow_receiver() as (listener, _):
+        stream = DeadlineBackend(deadline).connect_tcp(*listener.getsockname())
+        opened = stream.get_extra_info("socket")
+        limit = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        stream.close()
+    assert 6000 < limit <= 7000
 
 
 @pytest.mark.parametrize("through", ["the service", "a proxy"])
