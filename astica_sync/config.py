@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -143,13 +144,10 @@ def _colour(value: object) -> str:
     return read_colour(value if isinstance(value, str) else "")
 
 
-def _one_of(words: Sequence[str]) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in words:
-            raise ValueError(" or ".join(words))
-        return str(value)
-
-    return parse
+def _word(words: Sequence[str], value: object) -> str:
+    if value not in words:
+        raise ValueError(" or ".join(words))
+    return str(value)
 
 
 LOWER, HIGHER, NEVER = "lower", "higher", "never"
@@ -255,10 +253,8 @@ SETTINGS = (
         _whole(1),
         "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
-    Setting(
-        "metadata", None, NONE, _one_of(METADATA), "Exif data of converted images: none, or keep date, place and camera"
-    ),
-    Setting("colours", None, SRGB, _one_of(COLOURS), "colours of converted images: srgb, or keep their colour profile"),
+    Setting("metadata", None, NONE, partial(_word, METADATA), "Exif data of converted images: none, or keep (place)"),
+    Setting("colours", None, SRGB, partial(_word, COLOURS), "colours of converted images: srgb, or keep their profile"),
     Setting(
         "executor",
         "ASTICA_EXECUTOR",
@@ -308,9 +304,8 @@ class Settings:
     @property
     def recipe(self) -> Recipe:
         """How images are converted before they are sent."""
-        formats = Recipe.of(self.convert).formats
         how = self.max_side, self.quality, self.background, self.frame, self.metadata, self.colours
-        return Recipe(formats, *how)
+        return Recipe(Recipe.of(self.convert).formats, *how)
 
 
 def load_settings(

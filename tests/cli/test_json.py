@@ -87,6 +87,7 @@ def test_the_status_has_the_promised_shape(shell: Shell, sandbox: RunningSandbox
         "changed": "NoneType",
         "asked_at": "float",
         "confirmed_since": "int",
+        "removed_since": "int",
         "refusals": [{"reason": "str", "samples": [SAMPLE]}],
     }
     found = ran.json
