@@ -22,15 +22,6 @@ from tests.cli.test_settled_removals import (  # noqa: F401
     test_a_file_that_is_moved_and_moved_back_waits_for_nothing,
     test_two_stores_that_share_an_image_come_to_rest_whatever_one_removes,
 )
-from tests.faults.conftest import classes  # noqa: F401
-from tests.faults.test_guard_stories import (  # noqa: F401
-    test_a_changed_ignore_file_does_not_remove_samples_silently,
-    test_a_renamed_class_moves_without_a_question,
-    test_a_sample_of_two_stores_is_removed_only_when_neither_has_it,
-    test_a_typo_in_a_class_title_is_questioned_before_any_request,
-    test_deleting_every_file_removes_nothing,
-    test_max_remove_refuses_all_removals_above_it,
-)
 from tests.harness.shell import Shell
 from tests.surroundings.test_mirror import mirrored, test_what_happens_in_a_folder_happens_on_the_service  # noqa: F401
 
