@@ -134,7 +134,9 @@ def test_the_shares_of_classes_add_up() -> None:
         files = 1100
         class_of = np.repeat([0, 1, 2], [10, 90, 1000])
         state_of = np.zeros(1100, np.uint8)
-        contents = np.ones((1100, 16), np.uint8)
+
+        def have_content(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+            return np.ones(1100, np.bool_)
 
     chosen = choose_rows(Columns(), 200)  # type: ignore[arg-type]
     assert np.bincount(Columns.class_of[chosen]).tolist() == [10, 90, 100]

@@ -89,7 +89,7 @@ def init(
     \b
     astica-sync init --model 1495
     astica-sync init photos --create Cans --purpose "sort"
-    astica-sync init cans --from s3://my-bucket/cans --model 1495
+    astica-sync init cans --from s3://photos/cans --model 1495
     """
     from astica_sync.local.filesystem import FileSystem
     from astica_sync.sync.admin.create_model import CreationAttempt, ModelRequest, create_model
