@@ -31,9 +31,8 @@ from astica_sync.local.filesystem import (
     kind_of,
 )
 from astica_sync.local.layout import STATE_DIR
+from astica_sync.local.scan.placeholder import PLACEHOLDER_ENDINGS
 
-_PLACEHOLDERS = (".icloud", ".nextcloud", ".owncloud", ".rsls", ".rsl~", ".cloud")
-"""The endings of ``local/scan/placeholder.py``."""
 _SETTLED_S = 86_400
 """An object's ETag tells each change of it, so its time need not, and is given as a day earlier: else what was put just
 now, or by a clock that is ahead, would be read again by each scan."""
@@ -96,7 +95,7 @@ class BucketFileSystem(FileSystem):
                 yield name, _status((_ODD, device, *owner), 0, 0, _number(name))
             for name, size, modified, tag in page.objects:
                 inode = _inode(tag, name)
-                if name in before or name.endswith(_PLACEHOLDERS):
+                if name in before or name.endswith(PLACEHOLDER_ENDINGS):
                     known[name] = About(size, modified, tag)
                 names.append((name, inode))
                 seconds = modified - _SETTLED_S if tag else modified
@@ -124,7 +123,7 @@ class BucketFileSystem(FileSystem):
         above, _, name = below.rpartition("/")
         about = self._known.get(above, {}).get(name)
         if about is None:
-            if name.endswith(_PLACEHOLDERS) and above in self._whole:
+            if name.endswith(PLACEHOLDER_ENDINGS) and above in self._whole:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
             about = self._look(below, path)
         return self._folder_status(below) if about is None else self._file_status(name, about)

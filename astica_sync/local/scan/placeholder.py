@@ -10,7 +10,10 @@ from pathlib import Path
 
 from astica_sync.local.filesystem import FileSystem
 
+_HIDDEN = ".icloud"
 _ENDINGS = (".nextcloud", ".owncloud", ".rsls", ".rsl~", ".cloud")
+PLACEHOLDER_ENDINGS = (_HIDDEN, *_ENDINGS)
+"""How the name of each placeholder ends."""
 
 
 def find_placeholder(fs: FileSystem, root: Path, path: str) -> str | None:
@@ -20,7 +23,7 @@ def find_placeholder(fs: FileSystem, root: Path, path: str) -> str | None:
         OSError: the folder cannot be read, so it is unknown.
     """
     above, slash, name = path.rpartition("/")
-    for placeholder in (f".{name}.icloud", *(f"{name}{ending}" for ending in _ENDINGS)):
+    for placeholder in (f".{name}{_HIDDEN}", *(f"{name}{ending}" for ending in _ENDINGS)):
         try:
             fs.lstat(root / f"{above}{slash}{placeholder}")
         except (FileNotFoundError, NotADirectoryError):
