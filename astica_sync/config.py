@@ -253,7 +253,7 @@ SETTINGS = (
         _whole(1),
         "which page of a TIFF, frame of a GIF, WebP or AVIF, or image of a HEIC or MPO, is sent; of fewer the last",
     ),
-    Setting("metadata", None, NONE, partial(_word, METADATA), "Exif data of converted images: none, or keep (place)"),
+    Setting("metadata", None, NONE, partial(_word, METADATA), "Exif of converted images: none, or keep date and place"),
     Setting("colours", None, SRGB, partial(_word, COLOURS), "colours of converted images: srgb, or keep their profile"),
     Setting(
         "executor",
